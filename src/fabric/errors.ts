@@ -1,0 +1,21 @@
+/** What a command answers when it refuses or fails. The wire shows `kind: message` for procedures and `message` for direct commands. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  /** @param kind the original's error class: GroupError, ServerError, ProcedureError, ... */
+  constructor(
+    readonly kind: CommandErrorKind,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+export type CommandErrorKind =
+  | 'GroupError'
+  | 'ServerError'
+  | 'DatabaseError'
+  | 'ProcedureError'
+  | 'ConfigurationError'
+  | 'CommandError'
+  | 'InternalError';

@@ -1,0 +1,101 @@
+import type { Mode, Status } from '../../wire/topology.js';
+
+/**
+ * The state store: all that the node must not forget. A group with its servers is one value with a version;
+ * a write names the version it was based on, so that two writers (later: two nodes) cannot overwrite each other unseen.
+ */
+
+export interface ServerRecord {
+  readonly uuid: string;
+  readonly host: string;
+  readonly port: number;
+  readonly status: Status;
+  readonly mode: Mode;
+  readonly weight: number;
+  /** true: it may accept writes although it must not (a lost primary); it is fenced as soon as it can be reached. */
+  readonly needsFencing: boolean;
+}
+
+export interface GroupRecord {
+  readonly id: string;
+  readonly description: string | null;
+  /** Whether the failure detector watches it. */
+  readonly active: boolean;
+  /** uuid of the server that takes writes; a FAULTY one until another is promoted. */
+  readonly primary: string | null;
+  /** Epoch ms of the last change of `primary`; `failover_interval` counts from here. */
+  readonly primarySince: number | null;
+  /**
+   * `gtid_executed` of the primary at its promotion. Whatever a server holds beyond it that the primary did not write itself is errant.
+   * null: unknown.
+   */
+  readonly baseline: string | null;
+  readonly version: number;
+  /** Ordered by uuid. */
+  readonly servers: readonly ServerRecord[];
+}
+
+/** A client's word against a server (`threat.report_*`). `at` in epoch ms. */
+export interface ErrorReport {
+  readonly server: string;
+  readonly reporter: string;
+  readonly error: string;
+  readonly at: number;
+}
+
+/** One line of a procedure's history, as the wire shows it: state 3 created, 4 processing, 5 complete; success 1 error, 2 success. */
+export interface RunEvent {
+  readonly state: 3 | 4 | 5;
+  readonly success: 1 | 2;
+  /** Epoch ms. */
+  readonly at: number;
+  readonly description: string;
+}
+
+/** A procedure's run. `step` is the number of steps that are done; `data` is what the steps know (JSON). */
+export interface RunRecord {
+  readonly uuid: string;
+  readonly procedure: string;
+  readonly group: string;
+  readonly step: number;
+  readonly data: string;
+  readonly finished: boolean;
+  /** null while it runs or when it succeeded. */
+  readonly error: string | null;
+  readonly events: readonly RunEvent[];
+}
+
+export interface Store {
+  /** Grows with every change that a command could show; answers are kept until it does. */
+  readonly revision: number;
+  open(): Promise<void>;
+  close(): Promise<void>;
+
+  /** All groups, ordered by id. */
+  groups(): Promise<readonly GroupRecord[]>;
+  group(id: string): Promise<GroupRecord | undefined>;
+  /** @throws StoreConflict when the id is taken. */
+  createGroup(group: Omit<GroupRecord, 'version'>): Promise<GroupRecord>;
+  /**
+   * Replaces the group whole.
+   * @throws StoreConflict when `group.version` is not the stored one, or a server's uuid or address is in another group.
+   */
+  saveGroup(group: GroupRecord): Promise<GroupRecord>;
+  /** @throws StoreConflict as `saveGroup`. */
+  deleteGroup(id: string, version: number): Promise<void>;
+
+  addReport(report: ErrorReport): Promise<void>;
+  /** Reports against `server` (uuid) since `since` (epoch ms). */
+  reports(server: string, since: number): Promise<readonly ErrorReport[]>;
+
+  /** Writes the run whole: when it starts, after each step, and when it ends. */
+  saveRun(run: RunRecord): Promise<void>;
+  run(uuid: string): Promise<RunRecord | undefined>;
+  /** Runs that have not finished: what a node finds after a crash. */
+  unfinishedRuns(): Promise<readonly RunRecord[]>;
+}
+
+/** Somebody else changed the group since it was read. */
+export class StoreConflict extends Error {
+  override readonly name = 'StoreConflict';
+}
