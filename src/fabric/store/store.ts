@@ -74,22 +74,27 @@ export interface Store {
   /** All groups, ordered by id. */
   groups(): Promise<readonly GroupRecord[]>;
   group(id: string): Promise<GroupRecord | undefined>;
-  /** @throws StoreConflict when the id is taken. */
+  /** The group that has a server with this uuid, or at this address. */
+  groupOfServer(server: string | { readonly host: string; readonly port: number }): Promise<GroupRecord | undefined>;
+  /** @throws StoreConflict when the id is taken, and as `saveGroup` for the servers. */
   createGroup(group: Omit<GroupRecord, 'version'>): Promise<GroupRecord>;
   /**
    * Replaces the group whole.
-   * @throws StoreConflict when `group.version` is not the stored one, or a server's uuid or address is in another group.
+   * The reports against servers that it no longer has are forgotten.
+   * @throws StoreConflict when `group.version` is not the stored one, or a server's uuid or address is in another group (or twice in this one).
    */
   saveGroup(group: GroupRecord): Promise<GroupRecord>;
   /** @throws StoreConflict as `saveGroup`. */
   deleteGroup(id: string, version: number): Promise<void>;
 
+  /** Kept for an hour at most, and a bounded number of them; a report against a server in no group is not kept. */
   addReport(report: ErrorReport): Promise<void>;
   /** Reports against `server` (uuid) since `since` (epoch ms). */
   reports(server: string, since: number): Promise<readonly ErrorReport[]>;
 
   /** Writes the run whole: when it starts, after each step, and when it ends. */
   saveRun(run: RunRecord): Promise<void>;
+  /** Of finished runs only the latest 1,000 are sure to be found. */
   run(uuid: string): Promise<RunRecord | undefined>;
   /** Runs that have not finished: what a node finds after a crash. */
   unfinishedRuns(): Promise<readonly RunRecord[]>;
