@@ -1,3 +1,6 @@
+import type { Log } from './context.js';
+import { parseAddress } from './model.js';
+
 /** The node's configuration: the sections and keys of fabric.cfg in camelCase, seconds as there. */
 
 export interface EndpointOptions {
@@ -22,4 +25,182 @@ export interface FabricOptions {
     readonly failoverInterval: number;
   };
   readonly connector: { readonly ttl: number };
+}
+
+/** What `createFabric` takes. What has a default may be left out. */
+export interface FabricNodeOptions {
+  readonly servers: Partial<FabricOptions['servers']> & { readonly password: string };
+  readonly protocol?: { readonly xmlrpc?: Partial<EndpointOptions> };
+  readonly failureTracking?: Partial<FabricOptions['failureTracking']>;
+  readonly connector?: Partial<FabricOptions['connector']>;
+  /** Takes the node's sentences; without it the node is silent. */
+  readonly log?: Log;
+}
+
+/** A wrong option: a TypeError or RangeError with these two. */
+export interface OptionError extends Error {
+  readonly code: 'FABRIC_BAD_OPTION';
+  /** Full name, as `failureTracking.detections`. */
+  readonly option: string;
+}
+
+type Kind = 'TypeError' | 'RangeError';
+type Check = (value: unknown) => readonly [Kind, string] | null;
+
+/** One key: what it means, what it may be, and what it is when it is not given (`undefined`: it must be given). */
+export interface OptionRow<T> {
+  readonly default: T | undefined;
+  readonly check: Check;
+  readonly doc: string;
+}
+
+interface Sections {
+  readonly servers: FabricOptions['servers'];
+  readonly 'protocol.xmlrpc': EndpointOptions;
+  readonly failureTracking: FabricOptions['failureTracking'];
+  readonly connector: FabricOptions['connector'];
+}
+
+const text: Check = value => (typeof value === 'string' && value !== '' ? null : ['TypeError', 'must be text']);
+const flag: Check = value => (typeof value === 'boolean' ? null : ['TypeError', 'must be true or false']);
+const number =
+  (min: number, max: number): Check =>
+  value => {
+    if (typeof value !== 'number') return ['TypeError', 'must be a number'];
+    return value >= min && value <= max ? null : ['RangeError', `must be from ${min} to ${max}`];
+  };
+const whole =
+  (min: number, max: number): Check =>
+  value =>
+    number(min, max)(value) ?? (Number.isInteger(value) ? null : ['RangeError', 'must be a whole number']);
+const endpointAddress: Check = value => {
+  if (typeof value !== 'string') return ['TypeError', 'must be text'];
+  return 'problem' in parseAddress(value, XMLRPC_PORT, true) ? ['RangeError', 'must be host:port'] : null;
+};
+
+/** Where an endpoint listens whose address names no port. */
+export const XMLRPC_PORT = 32_274;
+
+/** Every option there is. Types, defaults, checks and the manual follow from it; the defaults are those of the original's fabric.cfg. */
+export const OPTION_TABLE: {
+  readonly [S in keyof Sections]: { readonly [K in keyof Sections[S]]-?: OptionRow<Sections[S][K]> };
+} = {
+  servers: {
+    user: { default: 'fabric', check: text, doc: 'Account for managing every MySQL server, and for replication.' },
+    password: { default: undefined, check: text, doc: 'Password of that account.' },
+    unreachableTimeout: {
+      default: 5,
+      check: number(1, 60),
+      doc: 'Seconds after which a server that does not answer counts as unreachable.',
+    },
+  },
+  'protocol.xmlrpc': {
+    address: {
+      default: `127.0.0.1:${XMLRPC_PORT}`,
+      check: endpointAddress,
+      doc: 'Where the XML-RPC endpoint listens; port 0 takes any free one.',
+    },
+    user: { default: 'admin', check: text, doc: 'Who may call the commands.' },
+    password: { default: undefined, check: text, doc: "That user's password; needed unless authentication is off." },
+    disableAuthentication: { default: false, check: flag, doc: 'Let anyone who can connect call the commands.' },
+  },
+  failureTracking: {
+    detections: { default: 3, check: whole(1, 1_000), doc: 'Failed probes in a row that make a server FAULTY.' },
+    detectionInterval: {
+      default: 6,
+      check: number(0.1, 3_600),
+      doc: 'Seconds in which that many probes are made; fractions are allowed.',
+    },
+    detectionTimeout: {
+      default: 1,
+      check: number(0.1, 60),
+      doc: 'Seconds that one probe may take; fractions are allowed.',
+    },
+    notifications: { default: 300, check: whole(1, 10_000), doc: 'Error reports that make a server FAULTY, ...' },
+    notificationClients: { default: 50, check: whole(1, 10_000), doc: '... if they come from this many clients ...' },
+    notificationInterval: { default: 60, check: number(1, 3_600), doc: '... within this many seconds.' },
+    failoverInterval: {
+      default: 0,
+      check: number(0, 31_536_000),
+      doc: 'Seconds after a change of the primary in which the next one does not happen by itself.',
+    },
+  },
+  connector: {
+    ttl: { default: 1, check: whole(0, 86_400), doc: 'Seconds for which clients may keep what they looked up.' },
+  },
+};
+
+/** @throws TypeError or RangeError ({@link OptionError}) that names the option. */
+export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
+  const top = object('options', given, ['servers', 'protocol', 'failureTracking', 'connector', 'log'], '');
+  const protocol = object('protocol', top.protocol, ['xmlrpc', 'mysql']);
+  if (protocol.mysql !== undefined) {
+    throw optionError('RangeError', 'protocol.mysql', 'is not there yet: this version speaks XML-RPC only');
+  }
+  checkLog(top.log);
+  return Object.freeze({
+    servers: section('servers', top.servers),
+    protocol: Object.freeze({ xmlrpc: xmlrpcSection(protocol.xmlrpc) }),
+    failureTracking: section('failureTracking', top.failureTracking),
+    connector: section('connector', top.connector),
+  });
+}
+
+function xmlrpcSection(given: unknown): EndpointOptions {
+  const open = (given as Partial<EndpointOptions> | undefined)?.disableAuthentication === true;
+  return section('protocol.xmlrpc', given, open ? { password: '' } : {});
+}
+
+function section<S extends keyof Sections>(name: S, given: unknown, defaults: Partial<Sections[S]> = {}): Sections[S] {
+  const rows = Object.entries(OPTION_TABLE[name]) as [keyof Sections[S] & string, OptionRow<unknown>][];
+  const values = object(
+    name,
+    given,
+    rows.map(([key]) => key),
+  );
+  const parsed = rows.map(([key, row]) => {
+    const value = values[key] ?? defaults[key] ?? row.default;
+    return [
+      key,
+      values[key] === undefined ? present(`${name}.${key}`, value) : checked(`${name}.${key}`, row, values[key]),
+    ];
+  });
+  return Object.freeze(Object.fromEntries(parsed));
+}
+
+function present(name: string, value: unknown): unknown {
+  if (value === undefined) throw optionError('TypeError', name, 'must be given');
+  return value;
+}
+
+function checked(name: string, row: OptionRow<unknown>, value: unknown): unknown {
+  const problem = row.check(value);
+  if (problem) throw optionError(problem[0], name, problem[1]);
+  return value;
+}
+
+/** The object with nothing in it but the known keys; not given is empty. */
+function object(name: string, given: unknown, known: readonly string[], prefix = `${name}.`): Record<string, unknown> {
+  if (given === undefined) return {};
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw optionError('TypeError', name, 'must be an object');
+  }
+  for (const key of Object.keys(given)) {
+    if (!known.includes(key)) throw optionError('TypeError', `${prefix}${key}`, 'is not an option');
+  }
+  return given as Record<string, unknown>;
+}
+
+function checkLog(log: unknown): void {
+  if (log === undefined) return;
+  const methods = ['debug', 'info', 'warn', 'error'] as const;
+  const complete = methods.every(method => typeof (log as Partial<Log> | null)?.[method] === 'function');
+  if (!complete) throw optionError('TypeError', 'log', `must have ${methods.join(', ')}`);
+}
+
+/** Never shows the value: it could be a password. */
+function optionError(kind: Kind, option: string, problem: string): OptionError {
+  const message = `Option ${option} ${problem}.`;
+  const error = kind === 'TypeError' ? new TypeError(message) : new RangeError(message);
+  return Object.assign(error, { code: 'FABRIC_BAD_OPTION' as const, option });
 }

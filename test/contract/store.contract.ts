@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type GroupRecord,
+  type RunRecord,
+  type ServerRecord,
+  type Store,
+  StoreConflict,
+} from '../../src/fabric/store/store.js';
+
+/** What every state store must do; run by one small test file per store. */
+
+const server = (n: number, change: Partial<ServerRecord> = {}): ServerRecord => ({
+  uuid: `0000000${n}-0000-4000-8000-000000000000`,
+  host: 'db.example',
+  port: 3300 + n,
+  status: 2,
+  mode: 1,
+  weight: 1,
+  needsFencing: false,
+  ...change,
+});
+
+const group = (id: string, servers: readonly ServerRecord[] = []): Omit<GroupRecord, 'version'> => ({
+  id,
+  description: null,
+  active: false,
+  primary: null,
+  primarySince: null,
+  baseline: null,
+  servers,
+});
+
+const run = (uuid: string, change: Partial<RunRecord> = {}): RunRecord => ({
+  uuid,
+  procedure: 'group.promote',
+  group: 'g',
+  step: 0,
+  data: '{"candidate":null}',
+  finished: false,
+  error: null,
+  events: [{ state: 3, success: 2, at: 1_000, description: 'Triggered by group.promote.' }],
+  ...change,
+});
+
+const uuidOf = (n: number) => server(n).uuid;
+
+export function storeContract(name: string, make: () => Promise<Store>): void {
+  describe(`store: ${name}`, () => {
+    let store: Store;
+
+    beforeEach(async () => {
+      store = await make();
+      await store.open();
+    });
+    afterEach(() => store.close());
+
+    it('is empty at first', async () => {
+      expect(await store.groups()).toEqual([]);
+      expect(await store.group('g')).toBeUndefined();
+      expect(await store.groupOfServer(uuidOf(1))).toBeUndefined();
+      expect(await store.unfinishedRuns()).toEqual([]);
+      expect(await store.reports(uuidOf(1), 0)).toEqual([]);
+    });
+
+    it('gives back what was stored, ordered by id and by uuid', async () => {
+      const full = { ...group('b', [server(2), server(1)]), description: 'two', active: true, primary: uuidOf(1) };
+      const created = await store.createGroup({ ...full, primarySince: 5, baseline: 'a:1-3' });
+      await store.createGroup(group('a'));
+      expect((await store.groups()).map(({ id }) => id)).toEqual(['a', 'b']);
+      expect(created.servers).toEqual([server(1), server(2)]);
+      expect(created).toMatchObject({ ...full, servers: [server(1), server(2)], primarySince: 5, baseline: 'a:1-3' });
+      expect(await store.group('b')).toEqual(created);
+    });
+
+    it('refuses a second group of the same name', async () => {
+      await store.createGroup(group('g'));
+      await expect(store.createGroup(group('g'))).rejects.toBeInstanceOf(StoreConflict);
+    });
+
+    it('lets only the first of two writers win', async () => {
+      const read = await store.createGroup(group('g'));
+      const saved = await store.saveGroup({ ...read, description: 'first' });
+      await expect(store.saveGroup({ ...read, description: 'second' })).rejects.toBeInstanceOf(StoreConflict);
+      await expect(store.deleteGroup('g', read.version)).rejects.toBeInstanceOf(StoreConflict);
+      expect(await store.group('g')).toEqual(saved);
+      expect(saved.description).toBe('first');
+    });
+
+    it('lets only one of two concurrent writers win', async () => {
+      const read = await store.createGroup(group('g'));
+      const outcomes = await Promise.allSettled(
+        ['x', 'y'].map(description => store.saveGroup({ ...read, description })),
+      );
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    });
+
+    it('never lets a version outlive its group', async () => {
+      const old = await store.createGroup(group('g'));
+      await store.deleteGroup('g', old.version);
+      expect(await store.group('g')).toBeUndefined();
+      await expect(store.saveGroup(old)).rejects.toBeInstanceOf(StoreConflict);
+      await store.createGroup(group('g'));
+      await expect(store.saveGroup(old)).rejects.toBeInstanceOf(StoreConflict);
+    });
+
+    it('finds the group of a server by uuid and by address', async () => {
+      const created = await store.createGroup(group('g', [server(1), server(2)]));
+      expect(await store.groupOfServer(uuidOf(2))).toEqual(created);
+      expect(await store.groupOfServer({ host: 'db.example', port: 3302 })).toEqual(created);
+      expect(await store.groupOfServer({ host: 'db.example', port: 3303 })).toBeUndefined();
+      const saved = await store.saveGroup({ ...created, servers: [server(1)] });
+      expect(await store.groupOfServer(uuidOf(1))).toEqual(saved);
+      expect(await store.groupOfServer(uuidOf(2))).toBeUndefined();
+      await store.deleteGroup('g', saved.version);
+      expect(await store.groupOfServer(uuidOf(1))).toBeUndefined();
+    });
+
+    it('has no uuid and no address in two groups, nor twice in one', async () => {
+      await store.createGroup(group('g', [server(1)]));
+      const other = await store.createGroup(group('h', [server(2)]));
+      const refused = [
+        [server(1)],
+        [server(3, { port: 3301 })],
+        [server(3), server(4, { port: 3303 })],
+        [server(3), server(3, { port: 3304 })],
+      ];
+      for (const servers of refused) {
+        await expect(store.saveGroup({ ...other, servers })).rejects.toBeInstanceOf(StoreConflict);
+        await expect(store.createGroup(group('i', servers))).rejects.toBeInstanceOf(StoreConflict);
+      }
+      expect(await store.group('h')).toEqual(other);
+      expect(await store.group('i')).toBeUndefined();
+    });
+
+    it('grows its revision with every change of a group, and with no refused one', async () => {
+      const seen = [store.revision];
+      const created = await store.createGroup(group('g'));
+      seen.push(store.revision);
+      const saved = await store.saveGroup(created);
+      seen.push(store.revision);
+      await expect(store.saveGroup(created)).rejects.toThrow();
+      expect(store.revision).toBe(seen.at(-1));
+      await store.deleteGroup('g', saved.version);
+      seen.push(store.revision);
+      expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
+    });
+
+    it('hands out values that later changes leave alone', async () => {
+      const servers = [server(1)];
+      const created = await store.createGroup(group('g', servers));
+      servers.push(server(2));
+      const before = await store.groups();
+      await store.saveGroup({ ...created, description: 'new', servers: [] });
+      expect(before).toEqual([created]);
+      expect(created.servers).toEqual([server(1)]);
+    });
+
+    it('keeps reports by server and time, and forgets those of a removed server', async () => {
+      const created = await store.createGroup(group('g', [server(1), server(2)]));
+      const report = (n: number, at: number) => ({ server: uuidOf(n), reporter: 'app', error: '2013', at });
+      for (const [n, at] of [
+        [1, 1_000],
+        [1, 2_000],
+        [2, 1_500],
+        [9, 1_500],
+      ] as const)
+        await store.addReport(report(n, at));
+      expect(await store.reports(uuidOf(1), 1_000)).toEqual([report(1, 1_000), report(1, 2_000)]);
+      expect(await store.reports(uuidOf(1), 1_001)).toEqual([report(1, 2_000)]);
+      expect(await store.reports(uuidOf(9), 0)).toEqual([]);
+      const saved = await store.saveGroup({ ...created, servers: [server(2)] });
+      await store.saveGroup({ ...saved, servers: [server(1), server(2)] });
+      expect(await store.reports(uuidOf(1), 0)).toEqual([]);
+      expect(await store.reports(uuidOf(2), 0)).toEqual([report(2, 1_500)]);
+    });
+
+    it('bounds the reports it keeps, by age and by number', async () => {
+      await store.createGroup(group('g', [server(1)]));
+      const report = (at: number) => ({ server: uuidOf(1), reporter: 'app', error: '', at });
+      await store.addReport(report(0));
+      await store.addReport(report(3_600_001));
+      expect(await store.reports(uuidOf(1), 0)).toEqual([report(3_600_001)]);
+      for (let at = 0; at < 15_000; at += 1) await store.addReport(report(3_600_002));
+      const kept = await store.reports(uuidOf(1), 0);
+      expect(kept.length).toBeGreaterThanOrEqual(9_000);
+      expect(kept.length).toBeLessThanOrEqual(10_001);
+    });
+
+    it('keeps runs, and tells the unfinished ones', async () => {
+      await store.saveRun(run('r1'));
+      await store.saveRun(run('r2'));
+      await store.saveRun(run('r1', { step: 1 }));
+      expect(await store.run('r1')).toEqual(run('r1', { step: 1 }));
+      expect((await store.unfinishedRuns()).map(({ uuid }) => uuid).sort()).toEqual(['r1', 'r2']);
+      const ended = run('r1', { step: 1, finished: true, error: 'GroupError: no.' });
+      await store.saveRun(ended);
+      expect(await store.run('r1')).toEqual(ended);
+      expect((await store.unfinishedRuns()).map(({ uuid }) => uuid)).toEqual(['r2']);
+    });
+
+    it('keeps the latest 1,000 finished runs, and every unfinished one', async () => {
+      await store.saveRun(run('open'));
+      for (let n = 0; n < 1_010; n += 1) await store.saveRun(run(`done-${n}`, { finished: true }));
+      expect(await store.run('done-10')).toBeDefined();
+      expect(await store.run('done-1009')).toBeDefined();
+      expect((await store.unfinishedRuns()).map(({ uuid }) => uuid)).toEqual(['open']);
+    });
+  });
+}
