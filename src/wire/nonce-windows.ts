@@ -52,7 +52,8 @@ export class NonceWindows {
   }
 
   #forgetOldest(): void {
-    for (const { lease } of this.#windows.values()) return this.#forget(lease);
+    const [oldest] = this.#windows.values();
+    if (oldest) this.#forget(oldest.lease);
   }
 
   /** The floor rises for expired nonces too: a clock that is set back must not bring them to life again. */

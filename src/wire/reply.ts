@@ -130,7 +130,7 @@ export function decodeServers({ error, resultSets }: DecodedReply): Server[] {
   const [servers] = resultSets;
   if (!servers) throw new ReplyError('The reply has no result set');
   return rowsOf(servers)
-    .filter(row => row['status'] !== STATUS_CONFIGURING)
+    .filter(row => row.status !== STATUS_CONFIGURING)
     .map(decodeServer);
 }
 
@@ -159,14 +159,14 @@ function integerCell(row: Record<string, Cell>, column: string, from: number, to
 }
 
 function weightCell(row: Record<string, Cell>): number {
-  const cell = row['weight'];
+  const cell = row.weight;
   if (typeof cell !== 'number' || !Number.isFinite(cell) || cell <= 0) throw badCell(row, 'weight', 'a number above 0');
   return cell;
 }
 
 function badCell(row: Record<string, Cell>, column: string, wanted: string): ReplyError {
   const found = JSON.stringify(row[column]) ?? 'missing';
-  return new ReplyError(`Server ${row['server_uuid']}: ${column} must be ${wanted}, but is ${found}`);
+  return new ReplyError(`Server ${row.server_uuid}: ${column} must be ${wanted}, but is ${found}`);
 }
 
 function isInteger(value: unknown, from: number): value is number {
