@@ -60,7 +60,9 @@ describe('requests', () => {
 
   test('the malformed one', () => {
     const malformed = requests.find(message => message.file === 'xml-malformed.txt');
-    expect(() => decodeCall(malformed?.body ?? '')).toThrow(new XmlRpcError('Not a valid XML-RPC message: Unclosed root tag'));
+    expect(() => decodeCall(malformed?.body ?? '')).toThrow(
+      new XmlRpcError('Not a valid XML-RPC message: Unclosed root tag'),
+    );
   });
 });
 

@@ -14,7 +14,9 @@ export interface Message {
 
 /** Every HTTP message in every file, in order. */
 export function capturedMessages(): Message[] {
-  return readdirSync(FOLDER).flatMap(file => messagesOf(file, readFileSync(FOLDER + file, 'utf8').replaceAll('\r\n', '\n')));
+  return readdirSync(FOLDER).flatMap(file =>
+    messagesOf(file, readFileSync(FOLDER + file, 'utf8').replaceAll('\r\n', '\n')),
+  );
 }
 
 function messagesOf(file: string, text: string): Message[] {
@@ -23,8 +25,12 @@ function messagesOf(file: string, text: string): Message[] {
     if (part !== 'REQUEST' && part !== 'RESPONSE') return [];
     const [head = '', ...rest] = (parts[i + 1] ?? '').split('\n\n');
     const [startLine = '', ...lines] = head.split('\n');
-    const headers = new Map(lines.map((line): [string, string] => [name(line), line.slice(line.indexOf(':') + 1).trim()]));
-    return [{ file, kind: part === 'REQUEST' ? 'request' : 'response', startLine, headers, body: rest.join('\n\n').trim() }];
+    const headers = new Map(
+      lines.map((line): [string, string] => [name(line), line.slice(line.indexOf(':') + 1).trim()]),
+    );
+    return [
+      { file, kind: part === 'REQUEST' ? 'request' : 'response', startLine, headers, body: rest.join('\n\n').trim() },
+    ];
   });
 }
 
