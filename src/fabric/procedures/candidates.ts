@@ -1,0 +1,54 @@
+import { contains, count, formatGtidSet, isEmpty, parseGtidSet, subtract, withoutSource } from '../replication/gtid.js';
+
+/** Which server should become the primary: pure choices over GTID sets. */
+
+/** A server that could be promoted, with what it has applied. */
+export interface Applicant {
+  readonly uuid: string;
+  readonly weight: number;
+  /** `gtid_executed`. */
+  readonly executed: string;
+}
+
+/** Most advanced first; among equals the heavier one, then by uuid, so that the same facts always give the same choice. */
+export function byPreference(applicants: readonly Applicant[]): Applicant[] {
+  const advance = new Map(applicants.map(({ uuid, executed }) => [uuid, count(parseGtidSet(executed))]));
+  return [...applicants].sort(
+    (a, b) =>
+      (advance.get(b.uuid) ?? 0) - (advance.get(a.uuid) ?? 0) ||
+      b.weight - a.weight ||
+      (a.uuid < b.uuid ? -1 : a.uuid > b.uuid ? 1 : 0),
+  );
+}
+
+/** The transactions of `executed` that `reference` lacks, as text; empty: none. */
+export function beyond(executed: string, reference: string): string {
+  return formatGtidSet(subtract(parseGtidSet(executed), parseGtidSet(reference)));
+}
+
+/**
+ * The transactions a replica of the lost primary cannot have from it: neither written by that primary nor there when it was promoted.
+ * Unknown baseline: none can be named, and the comparison between the servers has to do.
+ */
+export function errantSince(executed: string, primary: string, baseline: string | null): string {
+  if (baseline === null) return '';
+  return formatGtidSet(subtract(withoutSource(parseGtidSet(executed), primary), parseGtidSet(baseline)));
+}
+
+/** What each of the others holds that `chosen` lacks; servers that lack nothing of it are left out. */
+export function lackedBy(chosen: Applicant, others: readonly Applicant[]): { uuid: string; gtids: string }[] {
+  return others
+    .filter(({ uuid }) => uuid !== chosen.uuid)
+    .map(({ uuid, executed }) => ({ uuid, gtids: beyond(executed, chosen.executed) }))
+    .filter(({ gtids }) => gtids !== '');
+}
+
+/** Whether `executed` has all of `gtids`. */
+export function holds(executed: string, gtids: string): boolean {
+  return contains(parseGtidSet(executed), parseGtidSet(gtids));
+}
+
+/** Whether there is nothing in the set. */
+export function holdsNothing(executed: string): boolean {
+  return isEmpty(parseGtidSet(executed));
+}

@@ -1,0 +1,79 @@
+import { STATUS_FAULTY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { failoverSteps, fenceOnlySteps } from './failover.js';
+import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { newPromotion, noCandidate, type Promotion } from './promotion.js';
+import type { Procedure, Step, StepContext } from './run.js';
+
+type Declaration = Promotion & {
+  /** uuid or `host:port`. */
+  readonly server: string;
+  readonly reporter: string;
+  readonly error: string;
+  readonly respectFailoverInterval: boolean;
+};
+
+/**
+ * A server is FAULTY, on somebody's word or the detector's evidence. When it is the primary it is fenced if it can be reached, and another
+ * one takes over. Declaring a FAULTY primary again tries the failover again.
+ */
+export function declareFaulty(request: {
+  group: string;
+  server: string;
+  reporter: string;
+  error: string;
+  updateOnly: boolean;
+  respectFailoverInterval: boolean;
+  /** Evidence says that it is gone: no time is spent on waiting for it. */
+  believedDead?: boolean;
+}): Procedure<Declaration> {
+  const { group, server, reporter, error, updateOnly, respectFailoverInterval, believedDead = false } = request;
+  const promotion = newPromotion(group, { updateOnly, believedDead, mayReturn: true });
+  return {
+    name: 'threat.report_failure',
+    group,
+    data: { ...promotion, server, reporter, error, respectFailoverInterval },
+    steps: [markFaulty],
+    rest: ({ kind }) =>
+      kind === 'failover' ? [...failoverSteps, admitReturn] : kind === 'fence only' ? fenceOnlySteps : [],
+  };
+}
+
+/** Final: whatever becomes of the failover, the word against the server stands. */
+const markFaulty: Step<Declaration> = {
+  name: 'mark the server FAULTY',
+  final: true,
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const server = requireServer(group, data.server);
+    if (data.respectFailoverInterval) refuseTooSoon(group, server, context);
+    context.log.warn(
+      `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}`,
+    );
+    await changeGroup(context, data.group, stored => withServer(stored, server.uuid, { status: STATUS_FAULTY }));
+    data.kind = 'nothing';
+    if (server.uuid !== group.primary) return;
+    data.old = server.uuid;
+    data.kind = data.updateOnly ? 'fence only' : 'failover';
+  },
+};
+
+/** Nobody else could take over from a server that answers: better reported than left out, but not what was asked for. */
+const admitReturn: Step<Declaration> = {
+  name: 'check that another server has taken over',
+  async run({ group, chosen, old }) {
+    if (chosen !== old) return;
+    throw noCandidate(group, [`Server (${old}) answers, has all transactions and takes the writes again.`]);
+  },
+};
+
+/** `failover_interval`: a primary may not be replaced again so soon, however bad it looks. */
+function refuseTooSoon(group: GroupRecord, server: ServerRecord, { options, now }: StepContext): void {
+  if (server.uuid !== group.primary || group.primarySince === null || server.status === STATUS_FAULTY) return;
+  const age = (now() - group.primarySince) / 1000;
+  const { failoverInterval } = options.failureTracking;
+  if (age >= failoverInterval) return;
+  const sentence = `Server (${server.uuid}) became primary ${Math.floor(age)} s ago and the failover interval is ${failoverInterval} s.`;
+  throw new CommandError('ServerError', `${sentence} It is not replaced yet.`);
+}

@@ -1,0 +1,86 @@
+import { MODE_READONLY, STATUS_FAULTY, STATUS_PRIMARY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import { phrases } from '../model.js';
+import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { CATCH_UP, describe, patience } from './promotion.js';
+import type { Procedure, Step, StepContext } from './run.js';
+
+type Demotion = {
+  readonly group: string;
+  readonly updateOnly: boolean;
+  before: GroupRecord | null;
+  /** The primary that was fenced; null: it was FAULTY, and only forgotten. */
+  fenced: string | null;
+};
+
+/** `group.demote`: the group is left without a primary. Its servers stay what they are, and follow nobody (unless `updateOnly`). */
+export function demote({ group, updateOnly }: { group: string; updateOnly: boolean }): Procedure<Demotion> {
+  return {
+    name: 'group.demote',
+    group,
+    data: { group, updateOnly, before: null, fenced: null },
+    steps: [blockWrites],
+    rest: ({ fenced }) => (fenced === null || updateOnly ? [] : [stopReplication]),
+  };
+}
+
+const blockWrites: Step<Demotion> = {
+  name: 'block writes on the primary',
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const primary = group.servers.find(({ uuid }) => uuid === group.primary);
+    if (!primary) throw new CommandError('GroupError', phrases.noPrimary(group.id));
+    data.before = group;
+    if (primary.status !== STATUS_FAULTY) await fence(primary, data, context);
+    await changeGroup(context, group.id, stored => withoutPrimary(stored, primary, context.now()));
+    context.log.info(`group ${group.id} has no primary any more: ${primary.uuid} was demoted`);
+  },
+  async undo({ before, fenced }, context) {
+    if (!before || !fenced) return;
+    const primary = requireServer(before, fenced);
+    await (await context.sessions.to(primary, patience(context))).unfence();
+    await changeGroup(context, before.id, stored => ({
+      ...withServer(stored, fenced, primary),
+      primary: before.primary,
+      primarySince: before.primarySince,
+    }));
+  },
+};
+
+async function fence(primary: ServerRecord, data: Demotion, context: StepContext): Promise<void> {
+  const server = await context.sessions.to(primary, patience(context));
+  data.fenced = primary.uuid;
+  await server.fence();
+  await server.killClients();
+}
+
+function withoutPrimary(group: GroupRecord, { uuid, status }: ServerRecord, now: number): GroupRecord {
+  const change = status === STATUS_PRIMARY ? { status: STATUS_SECONDARY, mode: MODE_READONLY } : {};
+  return { ...withServer(group, uuid, change), primary: null, primarySince: now };
+}
+
+/** A secondary that cannot catch up or be told is logged; the demotion stands. */
+const stopReplication: Step<Demotion> = {
+  name: 'let the secondaries catch up and stop replication',
+  final: true,
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const fenced = requireServer(group, data.fenced ?? '');
+    const executed = await (await context.sessions.to(fenced, patience(context))).executed();
+    const alive = group.servers.filter(({ status }) => status !== STATUS_FAULTY);
+    await Promise.all(alive.map(server => stopWhenCaughtUp(server, executed, context)));
+  },
+};
+
+async function stopWhenCaughtUp(record: ServerRecord, executed: string, context: StepContext): Promise<void> {
+  try {
+    const server = await context.sessions.to(record, patience(context));
+    if (!(await server.waitForExecuted(executed, CATCH_UP))) {
+      context.log.warn(`server ${record.uuid} lacks transactions of the demoted primary`);
+    }
+    await server.stopReplication();
+  } catch (error) {
+    context.log.warn(`replication on server ${record.uuid} could not be stopped: ${describe(error)}`);
+  }
+}

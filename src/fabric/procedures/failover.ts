@@ -1,0 +1,146 @@
+import { STATUS_FAULTY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import { phrases } from '../model.js';
+import type { GroupRecord } from '../store/store.js';
+import { byPreference, holds, lackedBy } from './candidates.js';
+import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import {
+  commit,
+  describe,
+  noCandidate,
+  open,
+  type Promotion,
+  recordOf,
+  repoint,
+  shortPatience,
+  shut,
+} from './promotion.js';
+import type { Step, StepContext } from './run.js';
+import { type Survey, survey } from './survey.js';
+
+/** The unplanned change: the primary is FAULTY, or there is none yet. */
+
+/** ms for a connection to a server that is believed dead: it must not hold up its successor. */
+const FENCE_PATIENCE = 300;
+
+/**
+ * A primary reported by mistake still lives. Fenced first, it loses no acknowledged write: its secondaries receive the rest.
+ * One that cannot be reached is fenced as soon as it can be (invariant 1).
+ */
+const fenceLost: Step<Promotion> = {
+  name: 'fence the lost primary',
+  async run(data, context) {
+    data.before = await requireGroup(context, data.group);
+    if (data.old === null) return;
+    const old = requireServer(data.before, data.old);
+    const fenced = await fenceIfReachable(data, old.uuid, context);
+    await changeGroup(context, data.group, group => withServer(group, old.uuid, { needsFencing: !fenced }));
+  },
+};
+
+async function fenceIfReachable(data: Promotion, uuid: string, context: StepContext): Promise<boolean> {
+  try {
+    const record = await recordOf(uuid, data, context);
+    const patience = data.believedDead ? FENCE_PATIENCE : shortPatience(context);
+    const server = await context.sessions.to(record, patience);
+    await server.fence();
+    await server.killClients();
+    data.oldExecuted = await server.executed();
+    context.log.info(`the lost primary ${uuid} of group ${data.group} answers and is fenced`);
+    return true;
+  } catch (error) {
+    context.log.info(
+      `the lost primary ${uuid} of group ${data.group} is fenced when it comes back, not now: ${describe(error)}`,
+    );
+    return false;
+  }
+}
+
+const chooseSuccessor: Step<Promotion> = {
+  name: 'choose among the servers that answer',
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    if (data.asked !== null) checkAsked(data.asked, data, group);
+    const found = await survey(data, group, context);
+    for (const reason of found.excluded.values()) context.log.warn(`no candidate in group ${group.id}: ${reason}`);
+    data.order = data.asked === null ? chooseFreely(data, group, found) : chooseAsked(data.asked, group, found);
+  },
+  /** The secondaries wait for the old primary again, should it come back. */
+  async undo(data, context) {
+    if (data.old === null || data.oldExecuted !== null) return;
+    const group = await requireGroup(context, data.group);
+    const old = requireServer(group, data.old);
+    const secondaries = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
+    await Promise.allSettled(
+      secondaries.map(async server => {
+        const replica = await context.sessions.to(server, shortPatience(context));
+        await replica.follow(old);
+      }),
+    );
+  },
+};
+
+function checkAsked(asked: string, data: Promotion, group: GroupRecord): void {
+  const { uuid, status } = requireServer(group, asked);
+  if (uuid === data.old) throw new CommandError('ServerError', phrases.alreadyPrimary(uuid));
+  if (status === STATUS_FAULTY) throw new CommandError('ServerError', `Server (${uuid}) is faulty.`);
+}
+
+function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded }: Survey): string[] {
+  const order = byPreference(valid).map(({ uuid }) => uuid);
+  // The lost primary comes last, and only when it answers: it is fenced, and has all that was ever acknowledged.
+  if (data.mayReturn && data.old && data.oldExecuted !== null) order.push(data.old);
+  if (order.length === 0) throw noCandidate(group.id, [...excluded.values()]);
+  return order;
+}
+
+/** Named by an operator, but never at the price of transactions that another server has saved from a primary that was lost. */
+function chooseAsked(asked: string, group: GroupRecord, { valid, excluded }: Survey): string[] {
+  const { uuid } = requireServer(group, asked);
+  const applicant = valid.find(server => server.uuid === uuid);
+  if (!applicant) throw new CommandError('ServerError', excluded.get(uuid) ?? `Server (${uuid}) does not answer.`);
+  const lacking = group.baseline === null ? [] : lackedBy(applicant, valid);
+  if (lacking.length === 0) return [uuid];
+  const held = lacking.map(other => `${other.gtids} of server (${other.uuid})`).join(', ');
+  throw new CommandError('ServerError', `Server (${uuid}) lacks transactions that others have: ${held}.`);
+}
+
+const openSuccessor: Step<Promotion> = {
+  name: 'open the successor for writes',
+  async run(data, context) {
+    const failures: string[] = [];
+    for (const uuid of data.order) {
+      data.chosen = uuid;
+      try {
+        await openFirst(uuid, data, context);
+        return;
+      } catch (error) {
+        failures.push(`Server (${uuid}): ${describe(error)}.`);
+        context.log.warn(`server ${uuid} of group ${data.group} could not be promoted: ${describe(error)}`);
+        await shut(uuid, data, context);
+      }
+    }
+    data.chosen = null;
+    throw noCandidate(data.group, failures);
+  },
+  async undo(data, context) {
+    if (data.chosen) await shut(data.chosen, data, context);
+  },
+};
+
+async function openFirst(uuid: string, data: Promotion, context: StepContext): Promise<void> {
+  const server = await context.sessions.to(await recordOf(uuid, data, context), shortPatience(context));
+  await refuseLoss(uuid, data, server.executed());
+  await open(server);
+}
+
+/** A second choice may be behind the first one, but not behind what the fenced primary is known to have acknowledged. */
+async function refuseLoss(uuid: string, data: Promotion, executed: Promise<string>): Promise<void> {
+  if (data.oldExecuted === null || holds(await executed, data.oldExecuted)) return;
+  throw new CommandError('ServerError', `Server (${uuid}) lacks transactions of the old primary.`);
+}
+
+export const failoverSteps: readonly Step<Promotion>[] = [fenceLost, chooseSuccessor, openSuccessor, commit, repoint];
+
+/** Fences a primary that was declared FAULTY without looking for another. */
+export const fenceOnlySteps: readonly Step<Promotion>[] = [fenceLost];

@@ -1,0 +1,80 @@
+import { MODE_READONLY, MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import { phrases } from '../model.js';
+import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { failoverSteps, fenceOnlySteps } from './failover.js';
+import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { newPromotion, type Promotion } from './promotion.js';
+import type { Procedure, Step } from './run.js';
+import { switchoverSteps } from './switchover.js';
+
+/**
+ * `group.promote`: a switchover when the group has a primary that is not FAULTY, else a failover (also a new group's first promotion).
+ * @param request.candidate uuid or `host:port`; null: the most advanced secondary.
+ */
+export function promote(request: {
+  group: string;
+  candidate: string | null;
+  updateOnly: boolean;
+}): Procedure<Promotion> {
+  const { group, candidate, updateOnly } = request;
+  return {
+    name: 'group.promote',
+    group,
+    data: newPromotion(group, { asked: candidate || null, updateOnly }),
+    steps: [decide],
+    rest: ({ kind }) => STEPS[kind],
+  };
+}
+
+const decide: Step<Promotion> = {
+  name: 'decide between switchover and failover',
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const old = group.servers.find(({ uuid }) => uuid === group.primary);
+    data.old = old?.uuid ?? null;
+    if (data.updateOnly) data.kind = 'store only';
+    else data.kind = old && old.status !== STATUS_FAULTY ? 'switchover' : 'failover';
+    context.log.info(`group.promote of group ${group.id} is a ${data.kind}: its primary is ${describePrimary(old)}`);
+  },
+};
+
+function describePrimary(old: ServerRecord | undefined): string {
+  if (!old) return 'none';
+  return `${old.uuid}${old.status === STATUS_FAULTY ? ', which is FAULTY' : ''}`;
+}
+
+/** No server is touched or asked: for operators who have done the work themselves. */
+const updateStore: Step<Promotion> = {
+  name: 'change the primary in the state store only',
+  async run(data, context) {
+    const { asked } = data;
+    if (asked === null) {
+      throw new CommandError('ProcedureError', phrases.updateOnlyNeedsCandidate());
+    }
+    await changeGroup(context, data.group, group => replaced(group, requireServer(group, asked), context.now()));
+  },
+};
+
+function replaced(group: GroupRecord, candidate: ServerRecord, now: number): GroupRecord {
+  const refuse = (reason: string) => new CommandError('ServerError', reason);
+  if (candidate.uuid === group.primary) throw refuse(phrases.alreadyPrimary(candidate.uuid));
+  if (candidate.status === STATUS_FAULTY) throw refuse(`Server (${candidate.uuid}) is faulty.`);
+  const old = group.servers.find(({ uuid, status }) => uuid === group.primary && status === STATUS_PRIMARY);
+  const freed = old ? withServer(group, old.uuid, { status: STATUS_SECONDARY, mode: MODE_READONLY }) : group;
+  return {
+    ...withServer(freed, candidate.uuid, { status: STATUS_PRIMARY, mode: MODE_READWRITE }),
+    primary: candidate.uuid,
+    primarySince: now,
+    baseline: null,
+  };
+}
+
+const STEPS: Readonly<Record<Promotion['kind'], readonly Step<Promotion>[]>> = {
+  undecided: [],
+  nothing: [],
+  'fence only': fenceOnlySteps,
+  switchover: switchoverSteps,
+  failover: failoverSteps,
+  'store only': [updateStore],
+};

@@ -1,0 +1,183 @@
+import { MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import { phrases } from '../model.js';
+import type { ManagedServer } from '../replication/replication.js';
+import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { beyond } from './candidates.js';
+import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import type { Step, StepContext } from './run.js';
+
+/** What every promotion shares, planned or not: its data, opening the candidate, the commit, and repointing the others. */
+
+/** What the steps of a promotion hand on to each other. Servers are named by uuid. */
+export type Promotion = {
+  readonly group: string;
+  /** As it was asked for: uuid or `host:port`; null: to be chosen. */
+  readonly asked: string | null;
+  readonly updateOnly: boolean;
+  kind: 'undecided' | 'switchover' | 'failover' | 'store only' | 'fence only' | 'nothing';
+  /** The group before the promotion. */
+  before: GroupRecord | null;
+  /** The primary that is replaced; null: the group has none. */
+  old: string | null;
+  /** All that the old primary has executed since it was fenced; null: unknown, it could not be reached. */
+  oldExecuted: string | null;
+  /** Failover: the servers that may be promoted, best first. */
+  order: string[];
+  chosen: string | null;
+  /** Whether the lost primary itself may come back when there is nobody else: a failed failover leaves no group without a primary. */
+  readonly mayReturn: boolean;
+  /** Whether probes and witnesses say that the old primary is gone, so that it is not waited for. */
+  readonly believedDead: boolean;
+};
+
+export function newPromotion(group: string, given: Partial<Promotion>): Promotion {
+  return {
+    group,
+    asked: null,
+    updateOnly: false,
+    kind: 'undecided',
+    before: null,
+    old: null,
+    oldExecuted: null,
+    order: [],
+    chosen: null,
+    mayReturn: false,
+    believedDead: false,
+    ...given,
+  };
+}
+
+/** The original's sentence, and why each server was passed over. */
+export function noCandidate(group: string, reasons: readonly string[]): CommandError {
+  return new CommandError('GroupError', [phrases.noCandidate(group), ...reasons].join(' '));
+}
+
+/** An error as part of a sentence. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** ms for the connection to a server that should be there. */
+export function patience({ options }: StepContext): number {
+  return options.servers.unreachableTimeout * 1000;
+}
+
+/** ms for the connection to a server that may be gone. */
+export function shortPatience({ options }: StepContext): number {
+  return options.failureTracking.detectionTimeout * 1000;
+}
+
+/** ms in which a server has to apply what it has received, or receive what is there. */
+export const CATCH_UP = 10_000;
+
+/** The stored record of a server whose place in the group an earlier step has checked. */
+export async function recordOf(uuid: string | null, data: Promotion, context: StepContext): Promise<ServerRecord> {
+  if (uuid === null) throw new CommandError('InternalError', `Group (${data.group}) has no chosen server.`);
+  return requireServer(await requireGroup(context, data.group), uuid);
+}
+
+/** The server stops being a replica and accepts writes. */
+export async function open(server: ManagedServer): Promise<void> {
+  await server.forgetSource();
+  await server.setSemiSync('primary');
+  await server.unfence();
+}
+
+/**
+ * Writes are refused again on a server whose promotion failed. One that cannot be told is out of the group until it is fenced:
+ * the store never called it primary, so no client writes to it meanwhile (invariant 1).
+ */
+export async function shut(uuid: string, data: Promotion, context: StepContext): Promise<void> {
+  const record = await recordOf(uuid, data, context);
+  try {
+    const server = await context.sessions.to(record, shortPatience(context));
+    await server.fence();
+    await server.killClients();
+  } catch (error) {
+    context.log.warn(`server ${uuid} of group ${data.group} could not be fenced after its promotion failed: ${error}`);
+    await changeGroup(context, data.group, group =>
+      withServer(group, uuid, { status: STATUS_FAULTY, needsFencing: true }),
+    );
+  }
+}
+
+/** Clients see the new primary from here on, so it comes before the others are repointed; nothing after it takes it back. */
+export const commit: Step<Promotion> = {
+  name: 'make the candidate the primary in the state store',
+  final: true,
+  async run(data, context) {
+    const record = await recordOf(data.chosen, data, context);
+    const server = await context.sessions.to(record, patience(context));
+    const baseline = await server.executed();
+    const group = await changeGroup(context, data.group, stored => promoted(stored, data, baseline, context.now()));
+    context.log.info(
+      `server ${record.uuid} (${record.host}:${record.port}) is the primary of group ${group.id}, after ${data.old ?? 'none'}`,
+    );
+  },
+  async undo(data, context) {
+    const { before, chosen } = data;
+    if (!before || !chosen) return;
+    const previous = requireServer(before, chosen);
+    await changeGroup(context, data.group, group =>
+      group.primary === chosen ? { ...withServer(group, chosen, previous), primary: null } : group,
+    );
+  },
+};
+
+function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: number): GroupRecord {
+  const chosen = data.chosen ?? '';
+  const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false } as const;
+  return { ...withServer(stored, chosen, change), primary: chosen, primarySince: now, baseline };
+}
+
+/** Never fails: a server that cannot follow the new primary becomes FAULTY, the promotion stands. */
+export const repoint: Step<Promotion> = {
+  name: 'let the other servers follow the new primary',
+  final: true,
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const primary = await recordOf(data.chosen, data, context);
+    const others = group.servers.filter(({ uuid, status }) => uuid !== primary.uuid && status !== STATUS_FAULTY);
+    await Promise.all(others.map(server => followOrFaulty(server, primary, data, context)));
+  },
+};
+
+async function followOrFaulty(
+  server: ServerRecord,
+  primary: ServerRecord,
+  data: Promotion,
+  context: StepContext,
+): Promise<void> {
+  try {
+    await follow(server, primary, context);
+  } catch (error) {
+    context.log.warn(`server ${server.uuid} of group ${data.group} is FAULTY: ${describe(error)}`);
+    await changeGroup(context, data.group, group =>
+      withServer(group, server.uuid, { status: STATUS_FAULTY, needsFencing: true }),
+    ).catch(cause => context.log.error(`server ${server.uuid} could not be marked FAULTY: ${cause}`));
+  }
+}
+
+/**
+ * Makes a server a secondary of the primary.
+ * @throws CommandError when it has transactions that the primary lacks (invariant 2), AdminError when it cannot follow.
+ */
+export async function follow(server: ServerRecord, primary: ServerRecord, context: StepContext): Promise<void> {
+  const [replica, source] = await Promise.all([
+    context.sessions.to(server, shortPatience(context)),
+    context.sessions.to(primary, patience(context)),
+  ]);
+  await refuseErrant(server.uuid, replica, source);
+  await replica.setSemiSync('secondary');
+  await replica.follow(primary);
+}
+
+/** @throws CommandError naming the transactions that `replica` has and `source` lacks. */
+export async function refuseErrant(uuid: string, replica: ManagedServer, source: ManagedServer): Promise<void> {
+  // The replica's set is read first: what it receives from the source meanwhile is not taken for its own.
+  const held = await replica.executed();
+  const errant = beyond(held, await source.executed());
+  if (errant === '') return;
+  throw new CommandError('ServerError', `Server (${uuid}) has transactions that the primary lacks: ${errant}.`);
+}

@@ -1,0 +1,196 @@
+import { MODE_READONLY, STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import { phrases } from '../model.js';
+import type { ManagedServer } from '../replication/replication.js';
+import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { type Applicant, byPreference } from './candidates.js';
+import { failoverSteps } from './failover.js';
+import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import {
+  CATCH_UP,
+  commit,
+  describe,
+  newPromotion,
+  noCandidate,
+  open,
+  type Promotion,
+  patience,
+  recordOf,
+  refuseErrant,
+  repoint,
+  shortPatience,
+  shut,
+} from './promotion.js';
+import type { Step, StepContext } from './run.js';
+
+/** The planned change: the old primary answers, and no transaction may be lost or refused longer than needed. */
+
+const chooseCandidate: Step<Promotion> = {
+  name: 'choose the candidate',
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const old = requireServer(group, data.old ?? '');
+    const primary = await context.sessions.to(old, patience(context));
+    data.chosen = data.asked
+      ? (await examine(requireServer(group, data.asked), old, primary, context)).uuid
+      : await bestSecondary(group, old, primary, context);
+  },
+};
+
+/** @throws CommandError saying why this server cannot take over from a primary that lives. */
+async function examine(
+  server: ServerRecord,
+  old: ServerRecord,
+  primary: ManagedServer,
+  context: StepContext,
+): Promise<Applicant> {
+  const refuse = (reason: string) => new CommandError('ServerError', reason);
+  if (server.uuid === old.uuid) throw refuse(phrases.alreadyPrimary(server.uuid));
+  if (server.status === STATUS_FAULTY) throw refuse(`Server (${server.uuid}) is faulty.`);
+  const candidate = await context.sessions.to(server, patience(context));
+  const issues = [...(await candidate.requirementIssues()), ...(await replicationIssues(candidate, old))];
+  if (issues.length > 0) throw refuse(`Server (${server.uuid}) is not a valid candidate: ${issues.join('; ')}.`);
+  await refuseErrant(server.uuid, candidate, primary);
+  return { uuid: server.uuid, weight: server.weight, executed: await candidate.executed() };
+}
+
+async function replicationIssues(candidate: ManagedServer, old: ServerRecord): Promise<string[]> {
+  const status = await candidate.replicaStatus();
+  if (!status) return ['it is not configured as a replica'];
+  const issues: string[] = [];
+  if (status.ioThread !== 'running')
+    issues.push(`its receiver is ${status.ioThread} (${status.ioError || 'no error'})`);
+  if (status.sqlThread !== 'running') issues.push(`its applier is stopped (${status.sqlError || 'no error'})`);
+  if (status.sourceUuid.toLowerCase() !== old.uuid.toLowerCase()) {
+    issues.push(`it follows ${status.source.host}:${status.source.port} (${status.sourceUuid}), not the primary`);
+  }
+  return issues;
+}
+
+async function bestSecondary(
+  group: GroupRecord,
+  old: ServerRecord,
+  primary: ManagedServer,
+  context: StepContext,
+): Promise<string> {
+  const secondaries = group.servers.filter(({ status, uuid }) => status === STATUS_SECONDARY && uuid !== old.uuid);
+  const looked = await Promise.allSettled(secondaries.map(server => examine(server, old, primary, context)));
+  const valid = looked.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []));
+  const best = byPreference(valid)[0];
+  if (best) return best.uuid;
+  const reasons = looked.flatMap(result => (result.status === 'rejected' ? [describe(result.reason)] : []));
+  throw noCandidate(group.id, reasons);
+}
+
+async function bothSides(data: Promotion, context: StepContext): Promise<[ManagedServer, ManagedServer]> {
+  const [old, chosen] = await Promise.all([recordOf(data.old, data, context), recordOf(data.chosen, data, context)]);
+  return Promise.all([context.sessions.to(old, patience(context)), context.sessions.to(chosen, patience(context))]);
+}
+
+async function catchUp(data: Promotion, context: StepContext): Promise<void> {
+  const [primary, candidate] = await bothSides(data, context);
+  if (await candidate.waitForExecuted(await primary.executed(), CATCH_UP)) return;
+  const sentence = `Server (${data.chosen}) did not catch up with the primary within ${CATCH_UP / 1000} seconds.`;
+  throw new CommandError('ServerError', sentence);
+}
+
+/** Before writes are blocked: a candidate that is far behind costs no write anything. */
+const catchUpEarly: Step<Promotion> = { name: 'let the candidate catch up', run: catchUp };
+
+const catchUpFully: Step<Promotion> = { name: 'let the candidate apply the last transactions', run: catchUp };
+
+const blockWrites: Step<Promotion> = {
+  name: 'block writes on the old primary',
+  async run(data, context) {
+    const [primary] = await bothSides(data, context);
+    data.before = await requireGroup(context, data.group);
+    await primary.fence();
+    await changeGroup(context, data.group, group => ({
+      ...withServer(group, data.old ?? '', { status: STATUS_SECONDARY, mode: MODE_READONLY }),
+      primary: null,
+      primarySince: context.now(),
+    }));
+  },
+  undo: putBack,
+};
+
+/** Invariant 3: the old primary takes writes again; when it is gone by now, the failover finds another. */
+async function putBack(data: Promotion, context: StepContext): Promise<void> {
+  const { before, old } = data;
+  if (!before || !old) return;
+  const record = requireServer(before, old);
+  try {
+    const primary = await context.sessions.to(record, shortPatience(context));
+    await primary.setSemiSync('primary');
+    await primary.unfence();
+  } catch (error) {
+    context.log.warn(`the old primary ${old} of group ${data.group} does not answer any more: ${describe(error)}`);
+    await failOverInstead(data, before, context);
+    return;
+  }
+  await changeGroup(context, data.group, group => restored(group, before));
+  context.log.info(`server ${old} is the primary of group ${data.group} again`);
+  await reattach(data, record, context);
+}
+
+function restored(group: GroupRecord, { primary, primarySince, baseline, servers }: GroupRecord): GroupRecord {
+  const old = servers.find(({ uuid }) => uuid === primary);
+  const base = { ...group, primary, primarySince, baseline };
+  return old ? withServer(base, old.uuid, old) : base;
+}
+
+/** The candidate may have forgotten its source already. */
+async function reattach(data: Promotion, old: ServerRecord, context: StepContext): Promise<void> {
+  const candidate = await recordOf(data.chosen, data, context);
+  if (candidate.status === STATUS_FAULTY) return;
+  try {
+    const replica = await context.sessions.to(candidate, shortPatience(context));
+    if (await replica.replicaStatus()) return;
+    await replica.setSemiSync('secondary');
+    await replica.follow(old);
+  } catch (error) {
+    context.log.warn(`server ${candidate.uuid} of group ${data.group} is FAULTY: ${describe(error)}`);
+    await changeGroup(context, data.group, group =>
+      withServer(group, candidate.uuid, { status: STATUS_FAULTY, needsFencing: true }),
+    );
+  }
+}
+
+async function failOverInstead(data: Promotion, before: GroupRecord, context: StepContext): Promise<void> {
+  const old = before.primary ?? '';
+  await changeGroup(context, data.group, group =>
+    withServer(restored(group, before), old, { status: STATUS_FAULTY, needsFencing: true }),
+  );
+  const failover = newPromotion(data.group, { kind: 'failover', old, mayReturn: true });
+  for (const step of failoverSteps) await step.run(failover, context);
+}
+
+const endClients: Step<Promotion> = {
+  name: 'end the client connections of the old primary',
+  async run(data, context) {
+    const [primary] = await bothSides(data, context);
+    await primary.killClients();
+  },
+};
+
+const openCandidate: Step<Promotion> = {
+  name: 'open the candidate for writes',
+  async run(data, context) {
+    // Only the candidate is needed: should the old primary die now, the promotion goes on.
+    await open(await context.sessions.to(await recordOf(data.chosen, data, context), patience(context)));
+  },
+  async undo(data, context) {
+    if (data.chosen) await shut(data.chosen, data, context);
+  },
+};
+
+export const switchoverSteps: readonly Step<Promotion>[] = [
+  chooseCandidate,
+  catchUpEarly,
+  blockWrites,
+  catchUpFully,
+  endClients,
+  openCandidate,
+  commit,
+  repoint,
+];
