@@ -1,1 +1,6 @@
-export {};
+/** The node's door: `mysql2-fabric/fabric`. */
+
+export type { Log } from './fabric/context.js';
+export { CommandError, type CommandErrorKind } from './fabric/errors.js';
+export { type CallResult, createFabric, type Fabric } from './fabric/node.js';
+export type { EndpointOptions, FabricNodeOptions, OptionError } from './fabric/options.js';

@@ -1,0 +1,17 @@
+import type { Command } from './define.js';
+import { dumpCommands } from './dump.js';
+import { groupCommands } from './group.js';
+import { manageCommands } from './manage.js';
+import { serverCommands } from './server.js';
+import { threatCommands } from './threat.js';
+
+const declared: readonly Command[] = [
+  ...manageCommands,
+  ...groupCommands,
+  ...serverCommands,
+  ...threatCommands,
+  ...dumpCommands,
+];
+
+/** Every command there is, by name. A new one is one object in the file of its group. */
+export const commands: ReadonlyMap<string, Command> = new Map(declared.map(command => [command.name, command]));

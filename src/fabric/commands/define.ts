@@ -1,0 +1,246 @@
+import type { Column, ResultSet } from '../../wire/reply.js';
+import type { Context } from '../context.js';
+import { CommandError, type CommandErrorKind } from '../errors.js';
+import type { Procedure, Runner } from '../procedures/run.js';
+import { AdminError } from '../replication/replication.js';
+import type { RunRecord } from '../store/store.js';
+
+/** A command is declared once, as one object; endpoints, CLI, help and manual derive from it. */
+
+/** What a command shares with its node. */
+export interface CommandContext extends Context {
+  readonly runner: Runner;
+  readonly detector: {
+    watch(group: string): void;
+    unwatch(group: string): void;
+    hint(server: string, group: string): void;
+  };
+  readonly commands: ReadonlyMap<string, Command>;
+  /** Where this node listens, by protocol. */
+  readonly endpoints: () => readonly ListeningEndpoint[];
+}
+
+export interface ListeningEndpoint {
+  readonly protocol: 'protocol.xmlrpc' | 'protocol.mysql';
+  readonly host: string;
+  readonly port: number;
+}
+
+export type Argument = string | number | boolean;
+export type ParamType = 'string' | 'int' | 'float' | 'bool' | 'any';
+
+export interface Param {
+  readonly name: string;
+  readonly doc: string;
+  readonly type: ParamType;
+  /** What it is when it is not given, or nil; without a default it must be given. */
+  readonly default?: Argument | null;
+}
+
+type TypeOf<T extends ParamType> = {
+  string: string;
+  int: number;
+  float: number;
+  bool: boolean;
+  any: Argument;
+}[T];
+
+/** Arguments by the wire's name, typed by the parameters. */
+export type Args<P extends readonly Param[]> = {
+  readonly [R in P[number] as R['name']]: TypeOf<R['type']> | (R extends { default: null } ? null : never);
+};
+
+export interface Command {
+  /** As on the wire: `group.add`. */
+  readonly name: string;
+  readonly doc: string;
+  /** In wire order. */
+  readonly params: readonly Param[];
+  /** The columns of each result set of a success. */
+  readonly sets: readonly (readonly Column[])[];
+  readonly kind: 'read' | 'procedure';
+  /** true: the answer depends on the arguments and the stored groups alone, so it stays good until `store.revision` changes. */
+  readonly cacheable: boolean;
+  /** @throws CommandError when it refuses. */
+  run(args: Readonly<Record<string, Argument | null>>, context: CommandContext): Promise<readonly ResultSet[]>;
+}
+
+interface Declaration<P extends readonly Param[]> {
+  readonly name: string;
+  readonly doc: string;
+  readonly params: P;
+}
+
+interface ReadDeclaration<P extends readonly Param[]> extends Declaration<P> {
+  readonly sets: readonly (readonly Column[])[];
+  readonly cacheable?: boolean;
+  /** The rows of each result set, in the order of `sets`. */
+  run(args: Args<P>, context: CommandContext): Promise<readonly ResultSet['rows'][]>;
+}
+
+interface ProcedureDeclaration<P extends readonly Param[]> extends Declaration<P> {
+  /** The procedure to run, or a run that is over already. */
+  plan(args: Args<P>, context: CommandContext): Promise<Procedure | RunRecord>;
+}
+
+export const column = (name: string, type: Column['type']): Column => ({ name, type });
+
+/** A command that answers at once from what the node knows. */
+export function read<const P extends readonly Param[]>(declaration: ReadDeclaration<P>): Command {
+  const { name, doc, params, sets, cacheable = false } = declaration;
+  return {
+    name,
+    doc,
+    params,
+    sets,
+    kind: 'read',
+    cacheable,
+    async run(args, context) {
+      const rows = await declaration.run(args as Args<P>, context);
+      return sets.map((columns, index) => ({ columns, rows: rows[index] ?? [] }));
+    },
+  };
+}
+
+const SYNCHRONOUS = {
+  name: 'synchronous',
+  doc: 'Wait until it is done; false: answer with the uuid of the procedure at once.',
+  type: 'bool',
+  default: true,
+} as const satisfies Param;
+
+const OUTCOME = [
+  column('uuid', 'string'),
+  column('finished', 'bool'),
+  column('success', 'bool'),
+  column('result', 'bool'),
+];
+const HISTORY = [
+  column('state', 'int'),
+  column('success', 'int'),
+  column('when', 'double'),
+  column('description', 'string'),
+];
+
+/** A command that changes something: it becomes a procedure under the group's lock, and gets the parameter `synchronous`. */
+export function procedure<const P extends readonly Param[]>(declaration: ProcedureDeclaration<P>): Command {
+  const { name, doc, params } = declaration;
+  return {
+    name,
+    doc,
+    params: [...params, SYNCHRONOUS],
+    sets: [OUTCOME, HISTORY],
+    kind: 'procedure',
+    cacheable: false,
+    async run(args, context) {
+      const plan = await declaration.plan(args as Args<P>, context);
+      const { uuid, done } =
+        'steps' in plan ? context.runner.run(plan) : { uuid: plan.uuid, done: Promise.resolve(plan) };
+      return args.synchronous ? outcome(await done) : [{ columns: [column('uuid', 'string')], rows: [[uuid]] }];
+    },
+  };
+}
+
+function outcome(run: RunRecord): readonly ResultSet[] {
+  if (run.error !== null) throw recordedError(run.error);
+  return [
+    { columns: OUTCOME, rows: [[run.uuid, true, true, true]] },
+    {
+      columns: HISTORY,
+      rows: run.events.map(({ state, success, at, description }) => [state, success, at / 1_000, description]),
+    },
+  ];
+}
+
+/** A run's error is recorded as the wire shows it, `kind: message`. */
+function recordedError(line: string): CommandError {
+  const [, kind, message] = /^([A-Z]\w*Error): (.*)$/s.exec(line) ?? [];
+  return new CommandError((kind ?? 'ProcedureError') as CommandErrorKind, message ?? line);
+}
+
+/** What an endpoint sends. */
+export interface CommandReply {
+  /** Empty: success. */
+  readonly error: string;
+  readonly kind: CommandErrorKind | null;
+  readonly resultSets: readonly ResultSet[];
+}
+
+/** Runs a command with the wire's arguments. Never rejects: whatever goes wrong is in the reply, as the original's clients expect. */
+export async function dispatch(context: CommandContext, name: string, args: readonly unknown[]): Promise<CommandReply> {
+  const command = context.commands.get(name);
+  if (!command) return failure('CommandError', notSupported(name));
+  const bound = bindArguments(command, args);
+  if ('problem' in bound) return failure('CommandError', bound.problem);
+  try {
+    return { error: '', kind: null, resultSets: await command.run(bound.args, context) };
+  } catch (error) {
+    return failed(context, command, error);
+  }
+}
+
+/** The original's words for a method that is no command. */
+export const notSupported = (name: string): string => `method "${name}" is not supported`;
+
+const failure = (kind: CommandErrorKind, error: string): CommandReply => ({ error, kind, resultSets: [] });
+
+/** Procedures name the kind of their error, direct commands give the message alone. */
+function failed(context: CommandContext, command: Command, error: unknown): CommandReply {
+  const prefix = (kind: string) => (command.kind === 'procedure' ? `${kind}: ` : '');
+  if (error instanceof CommandError) return failure(error.kind, prefix(error.kind) + error.message);
+  if (error instanceof AdminError) return failure('DatabaseError', prefix('DatabaseError') + error.message);
+  const message = error instanceof Error && error.message !== '' ? error.message : String(error);
+  context.log.error(`${command.name} broke: ${error instanceof Error ? (error.stack ?? message) : message}`);
+  return failure('InternalError', `${command.name} could not be carried out: ${message}`);
+}
+
+type Bound = { readonly args: Readonly<Record<string, Argument | null>> } | { readonly problem: string };
+
+function bindArguments(command: Command, given: readonly unknown[]): Bound {
+  const { name, params } = command;
+  if (given.length > params.length) {
+    return { problem: `${name}() takes at most ${count(params.length)} (${given.length} given)` };
+  }
+  const args: Record<string, Argument | null> = {};
+  for (const [index, param] of params.entries()) {
+    const value = given[index] ?? param.default;
+    if (value === undefined) return { problem: tooFew(command, given) };
+    const bound = value === null ? null : convert(value, param.type);
+    if (bound === undefined) return { problem: `Argument ${param.name} of ${name} must be ${KINDS[param.type]}.` };
+    args[param.name] = bound;
+  }
+  return { args };
+}
+
+function tooFew({ name, params }: Command, given: readonly unknown[]): string {
+  const required = params.filter(param => param.default === undefined).length;
+  const present = given.filter(value => value !== null && value !== undefined).length;
+  return `${name}() takes at least ${count(required)} (${present} given)`;
+}
+
+const count = (n: number) => `${n} argument${n === 1 ? '' : 's'}`;
+
+const KINDS: Readonly<Record<ParamType, string>> = {
+  string: 'text',
+  int: 'a whole number',
+  float: 'a number',
+  bool: 'true or false',
+  any: 'text or a number',
+};
+
+/** The value in the parameter's type; `undefined` when it is of another kind. Numbers and booleans may come as text, as the CLI sends them. */
+function convert(value: unknown, type: ParamType): Argument | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') return undefined;
+  if (type === 'any') return value;
+  if (type === 'string') return String(value);
+  if (type === 'bool') return BOOLEANS.get(String(value).toLowerCase());
+  const number = typeof value === 'boolean' || value === '' ? Number.NaN : Number(value);
+  return Number.isFinite(number) && (type === 'float' || Number.isInteger(number)) ? number : undefined;
+}
+
+const BOOLEANS = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);

@@ -1,0 +1,151 @@
+import { hostname } from 'node:os';
+import { type Cell, rowsOf } from '../wire/reply.js';
+import { FABRIC_UUID } from '../wire/topology.js';
+import { commands } from './commands/all.js';
+import { type CommandContext, dispatch, type ListeningEndpoint } from './commands/define.js';
+import type { Context, Log } from './context.js';
+import { createDetector } from './detector.js';
+import { startXmlRpc, type XmlRpcEndpoint } from './endpoints/xmlrpc.js';
+import { CommandError } from './errors.js';
+import { formatAddress } from './model.js';
+import { type FabricNodeOptions, parseFabricOptions } from './options.js';
+import { createRunner } from './procedures/run.js';
+import { createReplication } from './replication/admin-connection.js';
+import { createMemoryStore } from './store/memory.js';
+
+/** The composition root: here, and nowhere else, the parts of a node are made and put together. */
+
+/** A Fabric node in this process. */
+export interface Fabric {
+  /** Opens the store, watches the active groups and listens. Started twice is started. Rejects when it cannot listen. */
+  start(): Promise<void>;
+  /** Ends everything, in a bounded time; procedures under way get 10 s. Stopped twice is stopped. */
+  stop(): Promise<void>;
+  /** `host:port` of the XML-RPC endpoint; while the node runs, with the port it really got. */
+  readonly address: string;
+  /**
+   * Carries out a command in this process, with its arguments in wire order: `call('group.add', 'my_group', 'db1:3306')`.
+   * @throws CommandError with the message that the wire would show.
+   */
+  call(name: string, ...args: readonly unknown[]): Promise<CallResult>;
+}
+
+/** What a command answered. */
+export interface CallResult {
+  readonly fabricUuid: string;
+  /** Seconds for which it may be cached. */
+  readonly ttl: number;
+  /** The first result set, each row by column name. */
+  readonly rows: readonly Readonly<Record<string, Cell>>[];
+  readonly resultSets: readonly {
+    readonly columns: readonly string[];
+    readonly rows: readonly (readonly Cell[])[];
+  }[];
+}
+
+/** @throws TypeError or RangeError with code FABRIC_BAD_OPTION and the option's name. */
+export function createFabric(given: FabricNodeOptions): Fabric {
+  const options = parseFabricOptions(given);
+  const { user, password } = options.servers;
+  return createNode({
+    options,
+    store: createMemoryStore(),
+    replication: createReplication({ user, password }),
+    log: given.log ?? SILENT,
+    now: Date.now,
+  });
+}
+
+const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+const GRACE_MS = 10_000;
+
+/** A node of these parts. */
+export function createNode(context: Context): Fabric {
+  const { options } = context;
+  let running: Promise<RunningNode> | undefined;
+  let stopping: Promise<void> = Promise.resolve();
+  let address = options.protocol.xmlrpc.address;
+
+  const startOnce = async (): Promise<RunningNode> => {
+    await stopping;
+    const node = await startNode(context);
+    address = formatAddress(node.endpoint.address);
+    return node;
+  };
+  const current = async (): Promise<RunningNode> => {
+    if (!running) throw new Error('This Fabric node is not running: start() it first.');
+    return running;
+  };
+
+  return {
+    get address() {
+      return address;
+    },
+    async start() {
+      running ??= startOnce();
+      const attempt = running;
+      try {
+        await attempt;
+      } catch (error) {
+        if (running === attempt) running = undefined;
+        throw error;
+      }
+    },
+    async stop() {
+      const node = running;
+      running = undefined;
+      if (node) stopping = node.then(started => started.stop()).catch(() => {});
+      await stopping;
+    },
+    async call(name, ...args) {
+      const node = await current();
+      return callResult(await dispatch(node.commandContext, name, args), options.connector.ttl);
+    },
+  };
+}
+
+interface RunningNode {
+  readonly commandContext: CommandContext;
+  readonly endpoint: XmlRpcEndpoint;
+  stop(): Promise<void>;
+}
+
+async function startNode(context: Context): Promise<RunningNode> {
+  const { store, options, log } = context;
+  await store.open();
+  const runner = createRunner(context);
+  const detector = createDetector(context, runner);
+  const listening: ListeningEndpoint[] = [];
+  const commandContext: CommandContext = { ...context, runner, detector, commands, endpoints: () => listening };
+  let endpoint: XmlRpcEndpoint | undefined;
+
+  const stop = async (): Promise<void> => {
+    await detector.stop();
+    await Promise.all([runner.stop(GRACE_MS), endpoint?.stop(GRACE_MS)]);
+    await store.close();
+    log.info('Stopped.');
+  };
+  try {
+    endpoint = await startXmlRpc(options.protocol.xmlrpc, commandContext);
+    listening.push({ protocol: 'protocol.xmlrpc', ...reachableAt(endpoint.address) });
+    for (const group of await store.groups()) if (group.active) detector.watch(group.id);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  log.info(`Listening for XML-RPC on ${formatAddress(endpoint.address)}.`);
+  return { commandContext, endpoint, stop };
+}
+
+/** An address that means "all of this machine's" is none that a client could use: it is told the machine's name. */
+function reachableAt({ host, port }: { host: string; port: number }): { host: string; port: number } {
+  return { host: host === '0.0.0.0' || host === '::' ? hostname() : host, port };
+}
+
+function callResult(reply: Awaited<ReturnType<typeof dispatch>>, ttl: number): CallResult {
+  if (reply.error !== '') throw new CommandError(reply.kind ?? 'CommandError', reply.error);
+  const resultSets = reply.resultSets.map(({ columns, rows }) => ({ columns: columns.map(({ name }) => name), rows }));
+  const [first] = resultSets;
+  return { fabricUuid: FABRIC_UUID, ttl, rows: first ? rowsOf(first) : [], resultSets };
+}
