@@ -158,14 +158,13 @@ function section<S extends keyof Sections>(name: S, given: unknown, defaults: Pa
     given,
     rows.map(([key]) => key),
   );
-  const parsed = rows.map(([key, row]) => {
+  // What is wrong comes before what is missing, which may follow from it.
+  for (const [key, row] of rows) if (values[key] !== undefined) check(`${name}.${key}`, row, values[key]);
+  const complete = rows.map(([key, row]) => {
     const value = values[key] ?? defaults[key] ?? row.default;
-    return [
-      key,
-      values[key] === undefined ? present(`${name}.${key}`, value) : checked(`${name}.${key}`, row, values[key]),
-    ];
+    return [key, present(`${name}.${key}`, value)];
   });
-  return Object.freeze(Object.fromEntries(parsed));
+  return Object.freeze(Object.fromEntries(complete));
 }
 
 function present(name: string, value: unknown): unknown {
@@ -173,10 +172,9 @@ function present(name: string, value: unknown): unknown {
   return value;
 }
 
-function checked(name: string, row: OptionRow<unknown>, value: unknown): unknown {
+function check(name: string, row: OptionRow<unknown>, value: unknown): void {
   const problem = row.check(value);
   if (problem) throw optionError(problem[0], name, problem[1]);
-  return value;
 }
 
 /** The object with nothing in it but the known keys; not given is empty. */
