@@ -24,7 +24,7 @@ export async function follow(session: Session, dialect: Dialect, source: Address
   // Only a writable server is fenced: on 5.6 fencing cuts all clients, and a new primary must not cost every secondary its readers.
   if (!(await isFenced(session, dialect))) await fence(session, dialect);
   if (await follows(session, dialect, source)) return;
-  await session.run(dialect.stop);
+  await stopThreads(session, dialect.stop);
   await session.run(`SET GLOBAL ${dialect.netTimeout} = ${NET_TIMEOUT_SECONDS}`);
   const { user, password } = session.account;
   await session.run(dialect.changeSource, [source.host, source.port, user, password], { secret: true });
@@ -32,9 +32,17 @@ export async function follow(session: Session, dialect: Dialect, source: Address
   await untilRunning(session, dialect, source);
 }
 
+/**
+ * Runs one of the dialect's STOP statements. While a receiver tries to connect to a frozen source, MySQL 8.0 and newer need 2 s to stop it
+ * (5.6 does it at once); that must not make the replica look unreachable.
+ */
+export async function stopThreads(session: Session, statement: string): Promise<void> {
+  await session.run(statement, [], { extra: NET_TIMEOUT_SECONDS * 1000 });
+}
+
 /** Stops both threads and forgets the source. */
 export async function forgetSource(session: Session, dialect: Dialect): Promise<void> {
-  await session.run(dialect.stop);
+  await stopThreads(session, dialect.stop);
   await session.run(dialect.forgetSource);
 }
 
@@ -80,7 +88,7 @@ const SEMI_SYNC_FLAGS: Readonly<Record<string, 'primary' | 'secondary'>> = {
 async function restartReceiver(session: Session, dialect: Dialect): Promise<void> {
   const status = await replicaStatus(session, dialect);
   if (!status || status.ioThread === 'stopped') return;
-  await session.run(dialect.stopReceiving);
+  await stopThreads(session, dialect.stopReceiving);
   await session.run(dialect.startReceiving);
 }
 

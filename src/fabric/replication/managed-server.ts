@@ -1,6 +1,6 @@
 import type { Dialect } from './dialect.js';
 import { endClients, fence, unfence } from './fencing.js';
-import { follow, forgetSource, replicaStatus, setSemiSync, waitForExecuted } from './following.js';
+import { follow, forgetSource, replicaStatus, setSemiSync, stopThreads, waitForExecuted } from './following.js';
 import type { Address, ManagedServer, ReplicaStatus, ServerIdentity } from './replication.js';
 import { REQUIRED_VARIABLES, requirementIssues } from './requirements.js';
 import { type Session, text } from './session.js';
@@ -68,12 +68,12 @@ export class MysqlServer implements ManagedServer {
     return follow(this.#session, this.#dialect, source);
   }
 
-  async stopReplication(): Promise<void> {
-    await this.#session.run(this.#dialect.stop);
+  stopReplication(): Promise<void> {
+    return stopThreads(this.#session, this.#dialect.stop);
   }
 
-  async stopReceiving(): Promise<void> {
-    await this.#session.run(this.#dialect.stopReceiving);
+  stopReceiving(): Promise<void> {
+    return stopThreads(this.#session, this.#dialect.stopReceiving);
   }
 
   async startApplying(): Promise<void> {
