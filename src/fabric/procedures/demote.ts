@@ -56,8 +56,8 @@ async function fence(primary: ServerRecord, data: Demotion, context: StepContext
 }
 
 function withoutPrimary(group: GroupRecord, { uuid, status }: ServerRecord, now: number): GroupRecord {
-  const change = status === STATUS_PRIMARY ? { status: STATUS_SECONDARY, mode: MODE_READONLY } : {};
-  return { ...withServer(group, uuid, change), primary: null, primarySince: now };
+  const change = { status: STATUS_SECONDARY, mode: MODE_READONLY } as const;
+  return { ...(status === STATUS_PRIMARY ? withServer(group, uuid, change) : group), primary: null, primarySince: now };
 }
 
 /** A secondary that cannot catch up or be told is logged; the demotion stands. */

@@ -146,7 +146,7 @@ const takeBack: Step<Repair> = {
     await refuseReplaced(record, server);
     await refuseUnfit(record.uuid, server);
     await attach(record, server, primaryOf(group), updateOnly, context);
-    const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false };
+    const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false } as const;
     await changeGroup(context, id, stored => withServer(stored, record.uuid, change));
   },
 };

@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from './context.js';
+import { changeGroup, withServer } from './procedures/group-record.js';
+import type { Procedure, Runner, StepContext } from './procedures/run.js';
+import type { GroupRecord, ServerRecord } from './store/store.js';
+
+/**
+ * Fences each server that may accept writes although it must not, as soon as it can be reached (invariant 1): in all groups, whether they
+ * are watched or not.
+ */
+export interface Fencer {
+  stop(): Promise<void>;
+}
+
+const PERIOD = 500;
+
+export function createFencer(context: Context, runner: Runner): Fencer {
+  const ending = new AbortController();
+  const trying = new Set<string>();
+  const work = loop();
+
+  async function loop(): Promise<void> {
+    while (!ending.signal.aborted) {
+      await round().catch(error => context.log.error(`looking for servers to fence failed: ${String(error)}`));
+      await sleep(PERIOD, undefined, { signal: ending.signal, ref: false }).catch(() => {});
+    }
+  }
+
+  async function round(): Promise<void> {
+    for (const group of await context.store.groups()) {
+      for (const server of group.servers.filter(({ needsFencing }) => needsFencing)) {
+        if (trying.has(server.uuid)) continue;
+        trying.add(server.uuid);
+        void attempt(group, server).finally(() => trying.delete(server.uuid));
+      }
+    }
+  }
+
+  /** Connects first, so that the group's lock is taken only when there is something to do. */
+  async function attempt(group: GroupRecord, server: ServerRecord): Promise<void> {
+    const timeout = context.options.failureTracking.detectionTimeout * 1000;
+    try {
+      const probe = await context.replication.connect(server, timeout);
+      probe.close();
+    } catch {
+      return;
+    }
+    if (!ending.signal.aborted) await runner.run(fenceReturned(group.id, server.uuid)).done;
+  }
+
+  return {
+    async stop() {
+      ending.abort();
+      await work;
+    },
+  };
+}
+
+/** Under the group's lock, and asked again there: the server may be the primary by now. */
+function fenceReturned(group: string, uuid: string): Procedure {
+  const step = {
+    name: 'fence the server that came back',
+    run: async (_data: unknown, context: StepContext) => {
+      const record = (await context.store.group(group))?.servers.find(server => server.uuid === uuid);
+      if (!record?.needsFencing) return;
+      const server = await context.sessions.to(record, context.options.failureTracking.detectionTimeout * 1000);
+      await server.fence();
+      await server.killClients();
+      await changeGroup(context, group, stored => withServer(stored, uuid, { needsFencing: false }));
+      context.log.warn(`server ${uuid} (${record.host}:${record.port}) of group ${group} came back and is fenced`);
+    },
+  };
+  return { name: 'fence', group, data: { server: uuid }, steps: [step] };
+}

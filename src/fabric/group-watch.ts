@@ -1,0 +1,195 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { STATUS_FAULTY } from '../wire/topology.js';
+import type { Context } from './context.js';
+import { createProber, type Prober } from './prober.js';
+import { declareFaulty } from './procedures/declare-faulty.js';
+import type { Runner } from './procedures/run.js';
+import type { GroupRecord, ServerRecord } from './store/store.js';
+import { judge, type Testimony, type Verdict } from './suspicion.js';
+
+/** The failure detector of one group: looks at its servers in rounds, and at once when there is a hint. */
+export interface GroupWatch {
+  hint(server: string): void;
+  stop(): Promise<void>;
+}
+
+/** What is remembered of a server between two looks. */
+interface Watched {
+  readonly prober: Prober;
+  readonly address: string;
+  /** Failed rounds in a row. */
+  failures: number;
+  countedAt: number;
+  looking: Promise<void> | undefined;
+}
+
+/** ms between looks at a primary that does not answer: a killed one's replicas notice within milliseconds, a frozen one's after seconds. */
+const QUICK_LOOKS = [20, 50, 100, 200] as const;
+
+/** ms until a failover that failed is tried again. */
+const RETRY_FIRST = 1_000;
+const RETRY_LAST = 30_000;
+
+export function createGroupWatch(id: string, context: Context, runner: Runner): GroupWatch {
+  const { detectionInterval, detections } = context.options.failureTracking;
+  const period = (detectionInterval * 1000) / detections;
+  const ending = new AbortController();
+  const watched = new Map<string, Watched>();
+  let retryDelay = RETRY_FIRST;
+  let retryAt = 0;
+
+  const pause = (ms: number) => sleep(ms, undefined, { signal: ending.signal, ref: false }).catch(() => {});
+
+  async function loop(): Promise<void> {
+    for (let due = 0; !ending.signal.aborted; ) {
+      if (performance.now() >= due) {
+        due = performance.now() + period;
+        await round().catch(error => context.log.error(`watching group ${id} failed: ${String(error)}`));
+      }
+      await retryFailover().catch(error =>
+        context.log.error(`retrying the failover of ${id} failed: ${String(error)}`),
+      );
+      const next = retryAt > performance.now() ? Math.min(due, retryAt) : due;
+      await pause(Math.max(50, next - performance.now()));
+    }
+  }
+
+  async function round(): Promise<void> {
+    const group = await context.store.group(id);
+    forgetGone(group);
+    // Not awaited: a frozen server must not delay the next look at the others.
+    for (const server of group?.servers ?? []) if (server.status !== STATUS_FAULTY) void look(server.uuid);
+  }
+
+  function forgetGone(group: GroupRecord | undefined): void {
+    for (const [uuid, { prober, address }] of watched) {
+      const server = group?.servers.find(other => other.uuid === uuid);
+      if (server && server.status !== STATUS_FAULTY && addressOf(server) === address) continue;
+      prober.close();
+      watched.delete(uuid);
+    }
+  }
+
+  function watchedOf(server: ServerRecord): Watched {
+    const known = watched.get(server.uuid);
+    if (known) return known;
+    const prober = createProber(server, context, () => void look(server.uuid));
+    const fresh: Watched = { prober, address: addressOf(server), failures: 0, countedAt: 0, looking: undefined };
+    watched.set(server.uuid, fresh);
+    return fresh;
+  }
+
+  /** One look at a time for each server; it goes on until the server is healthy, dead, or can wait for the next round. Never rejects. */
+  async function look(uuid: string): Promise<void> {
+    const group = await context.store.group(id).catch(() => undefined);
+    const server = group?.servers.find(other => other.uuid === uuid);
+    if (!server || server.status === STATUS_FAULTY || ending.signal.aborted) return;
+    const entry = watchedOf(server);
+    entry.looking ??= lookUntilSure(uuid, entry)
+      .catch(error => context.log.error(`looking at server ${uuid} of group ${id} failed: ${String(error)}`))
+      .finally(() => {
+        entry.looking = undefined;
+      });
+    await entry.looking;
+  }
+
+  async function lookUntilSure(uuid: string, entry: Watched): Promise<void> {
+    let said = '';
+    for (let looks = 0; !ending.signal.aborted; looks += 1) {
+      const answered = await entry.prober.probe();
+      const group = await context.store.group(id);
+      const server = group?.servers.find(other => other.uuid === uuid);
+      if (!group || !server || server.status === STATUS_FAULTY || ending.signal.aborted) return;
+      const verdict = await judgeNow(server, group, entry, answered);
+      if (verdict.state === 'healthy') return;
+      if (said !== verdict.reason) context.log.info(`${named(server)} ${verdict.state}: ${verdict.reason}`);
+      said = verdict.reason;
+      // A procedure closes connections and changes roles: what was seen meanwhile is judged when it is over.
+      if (verdict.state === 'dead' && !runner.busy(id)) {
+        if (performance.now() >= retryAt) await condemn(server, group, verdict);
+        return;
+      }
+      if (group.primary !== uuid && !runner.busy(id)) return;
+      await pause(QUICK_LOOKS[Math.min(looks, QUICK_LOOKS.length - 1)] ?? 200);
+    }
+  }
+
+  async function judgeNow(
+    server: ServerRecord,
+    group: GroupRecord,
+    entry: Watched,
+    answered: boolean,
+  ): Promise<Verdict> {
+    const isPrimary = group.primary === server.uuid;
+    count(entry, answered);
+    const witnesses = answered || !isPrimary ? [] : await askWitnesses(server, group);
+    return judge({ answered, isPrimary, witnesses, failures: entry.failures, detections });
+  }
+
+  /** Quick looks are one round: `detections` keeps its meaning. */
+  function count(entry: Watched, answered: boolean): void {
+    const now = performance.now();
+    if (answered) {
+      entry.failures = 0;
+      entry.countedAt = 0;
+    } else if (entry.countedAt === 0 || now - entry.countedAt >= period * 0.9) {
+      entry.failures += 1;
+      entry.countedAt = now;
+    }
+  }
+
+  function askWitnesses(primary: ServerRecord, group: GroupRecord): Promise<Testimony[]> {
+    const others = group.servers.filter(({ uuid, status }) => uuid !== primary.uuid && status !== STATUS_FAULTY);
+    return Promise.all(others.map(server => watchedOf(server).prober.testify(primary)));
+  }
+
+  async function condemn(server: ServerRecord, group: GroupRecord, { reason }: Verdict): Promise<void> {
+    await runner.run(
+      declareFaulty({
+        group: id,
+        server: server.uuid,
+        reporter: `FailureDetector(${id})`,
+        error: reason,
+        updateOnly: false,
+        respectFailoverInterval: true,
+        believedDead: true,
+      }),
+    ).done;
+    if (group.primary === server.uuid) await backOff(server.uuid);
+  }
+
+  /** A failover that failed, or was refused so soon after the last one, is tried again, less and less often. */
+  async function backOff(replaced: string): Promise<void> {
+    const group = await context.store.group(id);
+    const successful = group?.servers.some(({ uuid, status }) => {
+      return uuid === group.primary && status !== STATUS_FAULTY && uuid !== replaced;
+    });
+    retryAt = successful ? 0 : performance.now() + retryDelay;
+    retryDelay = successful ? RETRY_FIRST : Math.min(retryDelay * 2, RETRY_LAST);
+  }
+
+  async function retryFailover(): Promise<void> {
+    if (performance.now() < retryAt || runner.busy(id)) return;
+    const group = await context.store.group(id);
+    const primary = group?.servers.find(({ uuid }) => uuid === group.primary);
+    if (!group || primary?.status !== STATUS_FAULTY) return;
+    context.log.info(`${named(primary)} is FAULTY and has no successor: the failover is tried again`);
+    await condemn(primary, group, { state: 'dead', reason: 'no failover has succeeded yet' });
+  }
+
+  const named = ({ uuid }: ServerRecord) => `server ${uuid} of group ${id}`;
+  const work = loop();
+
+  return {
+    hint: server => void look(server),
+    async stop() {
+      ending.abort();
+      for (const { prober } of watched.values()) prober.close();
+      await work;
+    },
+  };
+}
+
+function addressOf({ host, port }: ServerRecord): string {
+  return `${host}:${port}`;
+}

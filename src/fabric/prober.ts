@@ -1,0 +1,81 @@
+import type { Context } from './context.js';
+import { type Address, AdminError, type ManagedServer } from './replication/replication.js';
+import type { ServerRecord } from './store/store.js';
+import type { Testimony } from './suspicion.js';
+
+/**
+ * Looks at one server. A probe is a connection of its own, because only that proves that the server still takes clients; besides, one
+ * sentinel connection is held open: a killed server closes it at once, which is noticed in milliseconds instead of seconds.
+ */
+export interface Prober {
+  /** Whether the server answers now; calls meanwhile share one probe. Never rejects. */
+  probe(): Promise<boolean>;
+  /** What this server, as a replica, knows of its source. Never rejects. */
+  testify(source: ServerRecord): Promise<Testimony>;
+  close(): void;
+}
+
+export function createProber(address: Address, context: Context, lost: () => void): Prober {
+  const timeout = context.options.failureTracking.detectionTimeout * 1000;
+  let probing: Promise<boolean> | undefined;
+  let sentinel: ManagedServer | undefined;
+  let closed = false;
+
+  const keepWatch = (server: ManagedServer) => {
+    if (closed || sentinel) {
+      server.close();
+      return;
+    }
+    sentinel = server;
+    server.onLost(() => {
+      sentinel = undefined;
+      if (!closed) lost();
+    });
+  };
+  const probe = async () => {
+    try {
+      const server = await context.replication.connect(address, timeout);
+      await server.ping();
+      keepWatch(server);
+      return true;
+    } catch (error) {
+      return error instanceof AdminError && !error.unreachable;
+    }
+  };
+  /** The sentinel may be lost while it is asked. */
+  const ask = async () => sentinel ?? (await context.replication.connect(address, timeout));
+
+  return {
+    probe() {
+      probing ??= probe().finally(() => {
+        probing = undefined;
+      });
+      return probing;
+    },
+    async testify(source) {
+      try {
+        const server = await ask();
+        return await testimony(server, source).finally(() => {
+          if (server !== sentinel) server.close();
+        });
+      } catch {
+        return 'silent';
+      }
+    },
+    close() {
+      closed = true;
+      sentinel?.close();
+    },
+  };
+}
+
+/** Only a replica that tries to follow this very source can miss it. */
+async function testimony(server: ManagedServer, source: ServerRecord): Promise<Testimony> {
+  const status = await server.replicaStatus();
+  if (!status || status.ioThread === 'stopped') return 'silent';
+  const follows =
+    status.sourceUuid.toLowerCase() === source.uuid.toLowerCase() ||
+    (status.source.host === source.host && status.source.port === source.port);
+  if (!follows) return 'silent';
+  return status.ioThread === 'running' ? 'hears' : 'deaf';
+}
