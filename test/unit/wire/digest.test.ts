@@ -134,6 +134,11 @@ describe('a guard', () => {
   test('challenges an answer to a nonce that is not its own', () => {
     const { verify } = setUp();
     expect(verify(setUp().log())).toEqual(CHALLENGE);
+    for (const nonce of ['a', 'abcd', '=', '-'.repeat(48), `${'-'.repeat(48)}ab`]) {
+      expect(verify(answer({ ...setUp().challenge, nonce }, { user: USER, password: PASSWORD, nc: 1 }))).toEqual(
+        CHALLENGE,
+      );
+    }
     const invented = { ...setUp().challenge, nonce: 'MjAyNi0xMS0yMVQxOTo1Mjo1My45NDAxNzY7' };
     expect(verify(answer(invented, { user: USER, password: PASSWORD, nc: 1 }))).toEqual(CHALLENGE);
   });
@@ -150,6 +155,15 @@ describe('a guard', () => {
     clock.time += 1;
     expect(verify(log({ nc: 2 }))).toEqual(STALE);
     expect(verify(log({ nc: 2, password: 'wrong' }))).toEqual(REFUSED);
+  });
+
+  test('a nonce that was never used ends just as well, and one from the future is none yet', () => {
+    const old = setUp({ lifetime: 1000 });
+    old.clock.time += 1000;
+    expect(old.verify(old.log())).toEqual(STALE);
+    const early = setUp();
+    early.clock.time -= 1;
+    expect(early.verify(early.log())).toEqual(STALE);
   });
 
   test('a clock that is set back brings no nonce to life', () => {
@@ -190,10 +204,11 @@ describe('a guard', () => {
   test('accepts a response over /RPC2 whatever the header calls the uri', () => {
     const { log, verify } = setUp();
     expect(verify(log().replace('uri="/RPC2"', 'uri="http://fabric:32274/RPC2"'))).toEqual(GRANTED);
+    expect(verify(log({ nc: 2 }).replace('uri="/RPC2"', 'uri="/"'))).toEqual(GRANTED);
   });
 
-  test('accepts the way of Connector/J', () => {
-    const { guard } = setUp();
+  /** A header by hand, in the shape that Connector/J sends. */
+  function connectorJ(guard: DigestGuard, nc: string): string {
     const fields = guard
       .challenge()
       .slice('Digest '.length)
@@ -202,11 +217,21 @@ describe('a guard', () => {
     const seen = new Map(fields.map(([name = '', value = '']): [string, string] => [name, value.replaceAll('"', '')]));
     const [realm, nonce, opaque] = [seen.get('realm'), seen.get('nonce'), seen.get('opaque')];
     const cnonce = createHash('sha1').update('anything').digest('hex');
-    const response = md5(`${ha1(USER, PASSWORD)}:${nonce}:00000001:${cnonce}:auth:${md5('POST:/RPC2')}`);
-    const header =
+    const response = md5(`${ha1(USER, PASSWORD)}:${nonce}:${nc}:${cnonce}:auth:${md5('POST:/RPC2')}`);
+    return (
       `Digest username="${USER}", realm="${realm}", nonce="${nonce}", uri="/RPC2", response="${response}", ` +
-      `qop=auth, nc=00000001, cnonce="${cnonce}", opaque="${opaque}"`;
-    expect(guard.verify(header, 'POST', '/RPC2')).toEqual(GRANTED);
+      `qop=auth, nc=${nc}, cnonce="${cnonce}", opaque="${opaque}"`
+    );
+  }
+
+  test('accepts the way of Connector/J', () => {
+    const { guard, verify } = setUp();
+    expect(verify(connectorJ(guard, '00000001'))).toEqual(GRANTED);
+  });
+
+  test.each(['00000000', '1', '0000000g', '000000001'])('refuses nc %s with the response that belongs to it', nc => {
+    const { guard, verify } = setUp();
+    expect(verify(connectorJ(guard, nc))).toEqual(REFUSED);
   });
 
   test.each<[string, (header: string) => string]>([

@@ -153,6 +153,8 @@ describe('decoding', () => {
     ],
     ['a document type', `<!DOCTYPE a [<!ENTITY b "c">]>${call}`],
     ['a declaration', `<!ENTITY b "c">${call}`],
+    ['a declaration without quotes', `<!ELEMENT b>${call}`],
+    ['a processing instruction in front', `<?php 1 ?>${call}`],
     ['a second XML header', `<methodCall><?xml version="1.0"?><methodName>a.b</methodName></methodCall>`],
     ['text behind the message', `${call}a`],
     ['a second message', `${call}${call}`],
@@ -162,11 +164,20 @@ describe('decoding', () => {
     ['a reply without a value', '<methodResponse><params></params></methodResponse>'],
     ['a reply without anything', '<methodResponse/>'],
     ['a fault of nil', '<methodResponse><fault><value><nil/></value></fault></methodResponse>'],
+    ['a fault with a code that is no number', encodeFault(1, 'a').replace('<int>1</int>', '<string>1</string>')],
+    ['a fault without a text', encodeFault(1, 'a').replace('faultString', 'other')],
     ['a fault without a code', '<methodResponse><fault><value><struct/></value></fault></methodResponse>'],
     ['two values', reply('1').replace('</param>', '</param><param><value>2</value></param>')],
   ])('refuses %s', (_, xml) => {
     expect(() => decodeReply(xml)).toThrow(XmlRpcError);
     expect(() => decodeCall(xml)).toThrow(XmlRpcError);
+  });
+
+  test('says what was wrong', () => {
+    const faultOfNil = '<methodResponse><fault><value><nil/></value></fault></methodResponse>';
+    expect(() => decodeReply(faultOfNil)).toThrow('Not a valid XML-RPC message: a fault needs a struct');
+    expect(() => decodeReply(reply('<int>x</int>'))).toThrow('"x" is no integer');
+    expect(() => decodeReply(reply(`<int>${'x'.repeat(1000)}</int>`))).toThrow(/^.{0,150}$/);
   });
 
   test('a call is no reply, and the other way round', () => {
