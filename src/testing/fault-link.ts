@@ -1,5 +1,4 @@
 /** One proxied connection: two sockets and, for each direction, a stream that a fault may bend. */
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 
 /** Which way bytes go: 'up' from client to server, 'down' from server to client. */
@@ -63,7 +62,9 @@ export class FaultLink {
   /** Like `reset`; resolves when both sockets are closed. */
   async stop(): Promise<void> {
     const sockets = Object.values(this.#streams).map(({ from }) => from);
-    const closed = sockets.map(socket => (socket.closed ? undefined : once(socket, 'close')));
+    const closed = sockets.map(
+      socket => new Promise<void>(done => (socket.closed ? done() : socket.once('close', () => done()))),
+    );
     this.reset();
     await Promise.all(closed);
   }
@@ -90,9 +91,14 @@ export class FaultLink {
 
   #receive(stream: Stream, chunk: Buffer): void {
     const { kind, delay } = this.#faults[stream.flow];
-    if (kind === 'blackhole' || kind === 'closed' || stream.ended) return this.#lose(stream, chunk);
     // what is already waiting goes first, even when the delay is over
-    if (delay === 0 && stream.queue.length === 0 && kind === 'none') return this.#pass(stream, chunk);
+    const atOnce = delay === 0 && stream.queue.length === 0;
+    if (kind === 'blackhole' || kind === 'closed' || stream.ended) this.#lose(stream, chunk);
+    else if (kind === 'none' && atOnce) this.#pass(stream, chunk);
+    else this.#enqueue(stream, chunk, delay);
+  }
+
+  #enqueue(stream: Stream, chunk: Buffer, delay: number): void {
     stream.queue.push({ due: Date.now() + delay, chunk });
     stream.queued += chunk.length;
     this.#drain(stream);
@@ -106,7 +112,10 @@ export class FaultLink {
       return;
     }
     // what the system answers to bytes for a socket that is gone
-    if (stream.to.destroyed) return void stream.from.resetAndDestroy();
+    if (stream.to.destroyed) {
+      stream.from.resetAndDestroy();
+      return;
+    }
     this.#events.passed(stream.flow, chunk.length);
     if (!stream.to.write(chunk)) this.#adjustReading(stream);
   }
@@ -163,8 +172,8 @@ export class FaultLink {
     if (Object.values(this.#streams).every(({ from }) => from.destroyed)) this.#events.closed();
     const { kind } = this.#faults[stream.flow];
     if (kind === 'blackhole' || kind === 'stall' || stream.ended) return;
-    if (stream.queue.length > 0) return this.#drain(stream);
-    stream.to.destroy();
+    if (stream.queue.length > 0) this.#drain(stream);
+    else stream.to.destroy();
   }
 }
 

@@ -5,11 +5,11 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
+import type { RowDataPacket } from 'mysql2/promise';
 import { accounts } from './accounts.js';
 import { lastLines } from './log-file.js';
 import { type MysqldOptions, type MysqldSettings, settleOptions } from './mysqld-options.js';
-import { resetServer } from './reset-server.js';
+import { ReachableServer } from './reachable-server.js';
 import { runFolder, withPidFile } from './run-folder.js';
 import { serverArguments, versionNumber } from './server-options.js';
 import { chosenVersion, findServerProgram } from './server-program.js';
@@ -17,6 +17,7 @@ import { copyTemplate } from './template.js';
 
 const HOST = '127.0.0.1';
 const LOGIN_PAUSE = 20;
+const LOGIN_BOUND = 2_000;
 const PORT_ATTEMPTS = 3;
 /** The exit code by which a server asks to be started again, after RESTART and CLONE. */
 const RESTART_WANTED = 16;
@@ -24,11 +25,9 @@ const RESTART_WANTED = 16;
 const servers = new Set<Mysqld>();
 
 /** A mysqld of this process. It ends with the process, even when that is killed. */
-export class Mysqld {
+export class Mysqld extends ReachableServer {
   /** It is this process's own: it can be stopped, killed and paused. */
   readonly managed = true;
-  readonly host = HOST;
-  readonly port: number;
   readonly serverId: number;
   /** As the server says it, for example '9.7.4'. */
   readonly version: string;
@@ -40,8 +39,8 @@ export class Mysqld {
   #exited: Promise<unknown> = Promise.resolve();
 
   private constructor(settings: MysqldSettings) {
+    super({ host: HOST, port: settings.port }, accounts.root);
     this.#settings = settings;
-    this.port = settings.port;
     this.serverId = settings.serverId;
     this.version = settings.program.version;
     this.datadir = join(settings.dir, 'data');
@@ -72,11 +71,6 @@ export class Mysqld {
   /** Kills every server of this process and removes its files, except kept ones. */
   static async stopAll(): Promise<void> {
     await Promise.all([...servers].map(server => server.remove()));
-  }
-
-  /** `host:port`, as Fabric names a server. */
-  get address(): string {
-    return `${this.host}:${this.port}`;
   }
 
   /** The process id, undefined while the server is down. */
@@ -139,32 +133,6 @@ export class Mysqld {
     return lastLines(this.logFile, lines);
   }
 
-  /** A connection, as root unless the options say otherwise. The caller ends it. Gives up after 10 s by default. */
-  async connect(options: ConnectionOptions = {}): Promise<Connection> {
-    return await createConnection({ host: HOST, port: this.port, ...accounts.root, ...options });
-  }
-
-  /** The rows, or the result, of one statement run by root on a connection of its own. */
-  async query<T = RowDataPacket[]>(sql: string, values: unknown[] = []): Promise<T> {
-    const connection = await this.connect();
-    try {
-      const [result] = await connection.query(sql, values);
-      return result as T;
-    } finally {
-      connection.destroy();
-    }
-  }
-
-  /** Back to a new server's state: no replication, writable, an empty application database, no binary logs, no GTIDs. */
-  async reset(): Promise<void> {
-    const connection = await this.connect();
-    try {
-      await resetServer(connection);
-    } finally {
-      connection.destroy();
-    }
-  }
-
   #spawn(): void {
     const { program, args, dir } = this.#settings;
     mkdirSync(dir, { recursive: true });
@@ -179,6 +147,8 @@ export class Mysqld {
     const env = { ...process.env, ...program.env, MYSQLD_PARENT_PID: String(process.pid) };
     const child = spawn(shell, rest, { detached: true, stdio: ['ignore', log, log], env });
     closeSync(log);
+    // a program that cannot be started at all ends the wait for a login; see #untilLogin
+    child.on('error', () => {});
     child.unref();
     this.#child = child;
     this.#exited = once(child, 'exit').then(
@@ -197,13 +167,19 @@ export class Mysqld {
     while (Date.now() < deadline) {
       if (!this.running) throw this.#failure('ended while starting', last);
       try {
-        return await this.#login(deadline - Date.now());
+        return await Promise.race([this.#login(Math.min(deadline - Date.now(), LOGIN_BOUND)), this.#earlyEnd()]);
       } catch (error) {
         last = error;
       }
       await sleep(LOGIN_PAUSE);
     }
     throw this.#failure(`did not answer within ${this.#settings.startTimeout} ms`, last);
+  }
+
+  /** A program that listens on the port in its place may keep a login waiting. */
+  async #earlyEnd(): Promise<never> {
+    await this.#exited;
+    throw new Error('the process ended');
   }
 
   /** Another server may have taken the port: the one that answers must be ours. */

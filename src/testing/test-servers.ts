@@ -1,30 +1,23 @@
 /** Servers for a test: started here, or those that FABRIC_TEST_SERVERS names. */
-import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { accounts } from './accounts.js';
-import { type Mysqld, startMysqlds } from './mysqld.js';
-import { resetServer } from './reset-server.js';
+import { startMysqlds } from './mysqld.js';
+import { ReachableServer } from './reachable-server.js';
 
 /** What a test may do with a server of either kind; on one that is not `managed`, process control throws. */
-export type TestServer = Pick<
-  Mysqld,
-  | 'host'
-  | 'port'
-  | 'address'
-  | 'version'
-  | 'connect'
-  | 'query'
-  | 'reset'
-  | 'start'
-  | 'stop'
-  | 'kill'
-  | 'restart'
-  | 'pause'
-  | 'resume'
-  | 'remove'
-> & {
+export interface TestServer extends ReachableServer {
   /** Whether it is a process of ours. */
   readonly managed: boolean;
-};
+  /** As the server says it, for example '9.7.4'. */
+  readonly version: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Ends it; one that is not ours is left blank for whoever comes next. */
+  remove(): Promise<void>;
+}
 
 /**
  * `count` blank servers. With FABRIC_TEST_SERVERS=host:port,host:port,... in the environment, the first of these, reset; they need
@@ -39,7 +32,7 @@ export async function testServers(
   if (named.length === 0) return await startMysqlds(count, options);
   if (named.length < count)
     throw new Error(`FABRIC_TEST_SERVERS names ${named.length} servers; this test needs ${count}`);
-  return await Promise.all(named.slice(0, count).map(async ({ host, port }) => await ExternalServer.find(host, port)));
+  return await Promise.all(named.slice(0, count).map(async address => await ExternalServer.find(address)));
 }
 
 /** 'a:3306, [::1]:3307' -> hosts and ports. Throws a TypeError for anything else. */
@@ -57,50 +50,20 @@ export function parseAddresses(text: string): { host: string; port: number }[] {
 }
 
 /** A server that somebody else runs. */
-class ExternalServer implements TestServer {
+class ExternalServer extends ReachableServer implements TestServer {
   readonly managed = false;
-  readonly host: string;
-  readonly port: number;
   readonly version: string;
 
-  private constructor(host: string, port: number, version: string) {
-    this.host = host;
-    this.port = port;
+  private constructor(address: { host: string; port: number }, version: string) {
+    super(address, accounts.fabric);
     this.version = version;
   }
 
-  static async find(host: string, port: number): Promise<ExternalServer> {
-    const [row] = await new ExternalServer(host, port, '').query('SELECT VERSION() AS version');
-    const server = new ExternalServer(host, port, String(row?.version).replace(/-.*/, ''));
+  static async find(address: { host: string; port: number }): Promise<ExternalServer> {
+    const [row] = await new ExternalServer(address, '').query('SELECT VERSION() AS version');
+    const server = new ExternalServer(address, String(row?.version).replace(/-.*/, ''));
     await server.reset();
     return server;
-  }
-
-  get address(): string {
-    return `${this.host}:${this.port}`;
-  }
-
-  async connect(options: ConnectionOptions = {}): Promise<Connection> {
-    return await createConnection({ host: this.host, port: this.port, ...accounts.fabric, ...options });
-  }
-
-  async query<T = RowDataPacket[]>(sql: string, values: unknown[] = []): Promise<T> {
-    const connection = await this.connect();
-    try {
-      const [result] = await connection.query(sql, values);
-      return result as T;
-    } finally {
-      connection.destroy();
-    }
-  }
-
-  async reset(): Promise<void> {
-    const connection = await this.connect();
-    try {
-      await resetServer(connection);
-    } finally {
-      connection.destroy();
-    }
   }
 
   async start(): Promise<void> {
