@@ -8,6 +8,7 @@ export const REALM = 'MySQL Fabric';
 const URI = '/RPC2';
 const PATHS: readonly string[] = [URI, '/'];
 const QOP = 'auth';
+const HASH = /^[\da-f]{32}$/i;
 
 /** The stored form of a password: MD5 in hex of `user:MySQL Fabric:password`. */
 export function ha1(user: string, password: string): string {
@@ -88,7 +89,7 @@ export interface DigestGuardOptions {
   readonly now?: () => number;
   /** What nonces are signed with; random by default. Guards that share one also accept each other's used nonces. */
   readonly secret?: string | Uint8Array;
-  /** The stored hash of a user's password (see `ha1`), undefined for an unknown user. */
+  /** The stored hash of a user's password (see `ha1`); undefined for an unknown user, or one without a password. */
   readonly passwordHash: (user: string) => string | undefined;
 }
 
@@ -171,17 +172,19 @@ export class DigestGuard {
     const [uri, response] = [get('uri'), get('response')];
     if (!user || !nonce || !cnonce || !uri) return 'username, nonce, cnonce and uri are needed';
     if (!/^[\da-f]{8}$/i.test(nc) || /^0+$/.test(nc)) return 'nc must be eight hex digits, from 00000001';
-    if (!/^[\da-f]{32}$/i.test(response)) return 'response must be 32 hex digits';
+    if (!HASH.test(response)) return 'response must be 32 hex digits';
     return { user, realm: get('realm'), opaque: get('opaque'), nonce, nc, cnonce, uri, response };
   }
 
   /** The original hashed `/RPC2` whatever the header's uri said; a client that hashes the uri it sent is right as well. */
   #knowsPassword(answered: Answer, method: string): boolean {
-    const stored = this.#passwordHash(answered.user);
-    const hash = (stored ?? this.#nobody).toLowerCase();
+    const stored = this.#passwordHash(answered.user)?.toLowerCase() ?? '';
+    // An account without a password has an empty hash, with which anybody could answer.
+    const known = HASH.test(stored);
+    const hash = known ? stored : this.#nobody;
     const uris = [URI, PATHS.includes(answered.uri) ? answered.uri : URI];
     const matches = uris.map(uri => sameText(digest(hash, answered, method, uri), answered.response.toLowerCase()));
-    return matches.includes(true) && stored !== undefined;
+    return matches.includes(true) && known;
   }
 
   #use({ nonce, nc }: Answer, issued: number): boolean {

@@ -208,7 +208,7 @@ describe('a guard', () => {
   });
 
   /** A header by hand, in the shape that Connector/J sends. */
-  function connectorJ(guard: DigestGuard, nc: string): string {
+  function connectorJ(guard: DigestGuard, nc: string, hash = ha1(USER, PASSWORD)): string {
     const fields = guard
       .challenge()
       .slice('Digest '.length)
@@ -217,7 +217,7 @@ describe('a guard', () => {
     const seen = new Map(fields.map(([name = '', value = '']): [string, string] => [name, value.replaceAll('"', '')]));
     const [realm, nonce, opaque] = [seen.get('realm'), seen.get('nonce'), seen.get('opaque')];
     const cnonce = createHash('sha1').update('anything').digest('hex');
-    const response = md5(`${ha1(USER, PASSWORD)}:${nonce}:${nc}:${cnonce}:auth:${md5('POST:/RPC2')}`);
+    const response = md5(`${hash}:${nonce}:${nc}:${cnonce}:auth:${md5('POST:/RPC2')}`);
     return (
       `Digest username="${USER}", realm="${realm}", nonce="${nonce}", uri="/RPC2", response="${response}", ` +
       `qop=auth, nc=${nc}, cnonce="${cnonce}", opaque="${opaque}"`
@@ -227,6 +227,13 @@ describe('a guard', () => {
   test('accepts the way of Connector/J', () => {
     const { guard, verify } = setUp();
     expect(verify(connectorJ(guard, '00000001'))).toEqual(GRANTED);
+  });
+
+  test.each([undefined, '', 'NULL'])('lets nobody in as a user whose stored password is %j', stored => {
+    const { guard, verify } = setUp({ passwordHash: () => stored });
+    for (const hash of ['', 'NULL', 'undefined', ha1(USER, '')]) {
+      expect(verify(connectorJ(guard, '00000001', hash))).toEqual(REFUSED);
+    }
   });
 
   test.each(['00000000', '1', '0000000g', '000000001'])('refuses nc %s with the response that belongs to it', nc => {
