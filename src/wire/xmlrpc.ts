@@ -2,7 +2,7 @@
 import CustomType from 'xmlrpc/lib/customtype.js';
 import type { Source } from 'xmlrpc/lib/deserializer.js';
 import serializer from 'xmlrpc/lib/serializer.js';
-import { MAX_DEPTH, StrictDeserializer } from './strict-deserializer.js';
+import { MAX_DEPTH, refuseDeclarations, StrictDeserializer } from './strict-deserializer.js';
 import { isLegalText, legalText } from './xml-text.js';
 
 /**
@@ -102,7 +102,9 @@ export function decodeReply(xml: string | Uint8Array): XmlRpcValue {
  */
 function parse(xml: string | Uint8Array, run: (deserializer: StrictDeserializer, source: Source) => void): void {
   try {
-    run(new StrictDeserializer(), sourceOf(textOf(xml)));
+    const text = textOf(xml);
+    refuseDeclarations(text);
+    run(new StrictDeserializer(), sourceOf(text));
   } catch (error) {
     if (error instanceof XmlRpcFault) throw error;
     throw malformed(error instanceof Error ? error.message : String(error), error);

@@ -82,7 +82,8 @@ describe('decoding', () => {
     ['', ''],
     ['  <string> a </string>\n', ' a '],
     ['<string><![CDATA[<a>&amp;]]>b</string>', '<a>&amp;b'],
-    ['<string>a<!-- c -->b</string>', 'ab'],
+    ['<string>a<!-- c <!x> -->b</string>', 'ab'],
+    ['<![CDATA[<!DOCTYPE a>]]>', '<!DOCTYPE a>'],
     ['&#x1F600;&lt;', '\u{1F600}<'],
     ['<string>a\r\nb\rc&#xD;</string>', 'a\nb\nc\r'],
     ['<i4>-7</i4>', -7],
@@ -153,6 +154,7 @@ describe('decoding', () => {
     ],
     ['a document type', `<!DOCTYPE a [<!ENTITY b "c">]>${call}`],
     ['a declaration', `<!ENTITY b "c">${call}`],
+    ['a document type behind a comment', `<!-- a --><!DOCTYPE a>${call}`],
     ['a declaration without quotes', `<!ELEMENT b>${call}`],
     ['a processing instruction in front', `<?php 1 ?>${call}`],
     ['a second XML header', `<methodCall><?xml version="1.0"?><methodName>a.b</methodName></methodCall>`],
@@ -209,6 +211,31 @@ describe('decoding', () => {
   test('a long message is read in time that grows with its length only', () => {
     const rows = Array.from({ length: 2000 }, (_, i) => [`server ${i}`, 'x'.repeat(100), i]);
     expect(decodeReply(encodeReply(rows))).toEqual(rows);
+  });
+});
+
+describe('time', () => {
+  const MEGA = 1_000_000;
+  test.each<[string, string]>([
+    ['a declaration', `<!${'a'.repeat(MEGA)}`],
+    ['declarations', '<!'.repeat(MEGA)],
+    ['open comments', '<!--'.repeat(MEGA)],
+    ['comments', `${'<!---->'.repeat(MEGA / 10)}<`],
+    ['a document type', `<!DOCTYPE a [${'<!ENTITY b "c">'.repeat(MEGA / 10)}]>`],
+    ['an instruction', `<?xml ${'encoding='.repeat(MEGA / 10)}?>`],
+    ['tags', '<value>'.repeat(MEGA / 10)],
+    ['an attribute', `<methodCall a="${'b'.repeat(MEGA)}`],
+    ['a name', `<${'a'.repeat(MEGA)}`],
+    ['an entity', reply(`&${'a'.repeat(MEGA)};`)],
+    ['entities', reply(`<int>${'&lt;'.repeat(MEGA / 10)}</int>`)],
+    ['digits', reply(`<double>${'1'.repeat(MEGA)}x</double>`)],
+    ['digits of an integer', reply(`<int>${'1'.repeat(MEGA)}x</int>`)],
+    ['white space', reply(`<int>${' '.repeat(MEGA)}x</int>`)],
+    ['nesting', reply('<array><data><value>'.repeat(MEGA / 10))],
+  ])('a message with a million of %s is refused soon', (_, xml) => {
+    const start = performance.now();
+    expect(() => decodeReply(xml)).toThrow(XmlRpcError);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 
