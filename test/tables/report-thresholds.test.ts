@@ -1,0 +1,73 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createFakeFabric, type FakeFabric, UUIDS } from '../fakes/fake-fabric.js';
+
+/** The classic rule of `threat.report_error`, with its defaults: 300 reports of 50 clients within 60 seconds. */
+
+interface Burst {
+  readonly reports: number;
+  readonly clients: number;
+  /** Seconds after the burst before it. */
+  readonly after: number;
+}
+
+const burst = (reports: number, clients: number, after = 0): Burst => ({ reports, clients, after });
+
+const CASES: readonly [name: string, bursts: readonly Burst[], faulty: boolean][] = [
+  ['299 reports of 50 clients', [burst(299, 50)], false],
+  ['300 reports of 49 clients', [burst(300, 49)], false],
+  ['300 reports of 50 clients', [burst(300, 50)], true],
+  ['150 reports, 60 s pause, 150 more', [burst(150, 50), burst(150, 50, 60)], true],
+  ['150 reports, 61 s pause, 150 more', [burst(150, 50), burst(150, 50, 61)], false],
+  ['many reports of one client', [burst(600, 1)], false],
+];
+
+let node: FakeFabric;
+afterEach(() => node.fabric.stop());
+
+async function report({ reports, clients, after }: Burst, server: string): Promise<void> {
+  node.now += after * 1_000;
+  for (let n = 0; n < reports; n += 1) {
+    await node.fabric.call('threat.report_error', server, `client-${n % clients}`, '2013');
+  }
+}
+
+async function statusOf(uuid: string): Promise<number | undefined> {
+  const group = await node.store.groupOfServer(uuid);
+  return group?.servers.find(server => server.uuid === uuid)?.status;
+}
+
+describe('threat.report_error', () => {
+  it.each(CASES)('%s', async (_name, bursts, faulty) => {
+    node = await createFakeFabric();
+    for (const each of bursts) await report(each, UUIDS[0]);
+    expect(await statusOf(UUIDS[0])).toBe(faulty ? 0 : 2);
+  });
+
+  it('fails a reported primary over, whether the group is active or not', async () => {
+    node = await createFakeFabric({ failureTracking: { notifications: 1, notificationClients: 1 } });
+    await node.fabric.call('threat.report_error', '127.0.0.1:34004', 'tester', 2013);
+    const group = await node.store.group('my_group');
+    expect(group?.primary).not.toBe(UUIDS[2]);
+    expect(UUIDS.slice(0, 2)).toContain(group?.primary);
+    expect(await statusOf(UUIDS[2])).not.toBe(3);
+  });
+
+  it('only marks the primary with update_only', async () => {
+    node = await createFakeFabric({ failureTracking: { notifications: 1, notificationClients: 1 } });
+    await node.fabric.call('threat.report_error', UUIDS[2], 'tester', 2013, true);
+    expect(await node.store.group('my_group')).toMatchObject({ primary: UUIDS[2] });
+    expect(await statusOf(UUIDS[2])).toBe(0);
+  });
+
+  it('respects failover_interval, which threat.report_failure does not', async () => {
+    node = await createFakeFabric({
+      failureTracking: { notifications: 1, notificationClients: 1, failoverInterval: 3_600 },
+    });
+    const group = await node.store.group('my_group');
+    if (group) await node.store.saveGroup({ ...group, primarySince: node.now - 60_000 });
+    await node.fabric.call('threat.report_error', UUIDS[2], 'tester', 2013).catch(() => {});
+    expect(await statusOf(UUIDS[2])).toBe(3);
+    await node.fabric.call('threat.report_failure', UUIDS[2], 'tester', 2013);
+    expect((await node.store.group('my_group'))?.primary).not.toBe(UUIDS[2]);
+  });
+});
