@@ -1,0 +1,120 @@
+import { badInput } from './errors.js';
+import type { FabricNodeOptions, FabricOption } from './options.js';
+
+/** One Fabric node's XML-RPC address and the account to use there. */
+export interface FabricNode {
+  readonly host: string;
+  readonly port: number;
+  /** Without user and password no authentication is tried. */
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+}
+
+const DEFAULT_PORT = 32_274;
+const SCHEME = /^(?:mysql\+fabric|mysql-fabric):\/\//i;
+
+/**
+ * The nodes in the order in which they are tried.
+ * @param fabric `'h1'`, `'h1:32274,h2:32274'`, a URI `mysql+fabric://user:password@h1:32274,h2:32274/database?group=g&mode=READONLY`,
+ *   `{ host, port, user, password }`, `{ nodes: [...], user, password }`, or an array of those.
+ * @throws TypeError, RangeError (FABRIC_BAD_OPTION) naming `fabric`.
+ */
+export function parseNodes(fabric: FabricOption): readonly FabricNode[] {
+  const nodes = (Array.isArray(fabric) ? fabric : [fabric]).flatMap(entry =>
+    typeof entry === 'string' ? nodesOfText(entry) : nodesOfObject(entry),
+  );
+  if (nodes.length === 0) throw bad(TypeError, 'expected at least one Fabric node');
+  return Object.freeze(nodes);
+}
+
+/** What a URI says besides its nodes: defaults for the options beside it. */
+export function parseFabricUri(uri: string): { defaults: Record<string, string> } {
+  if (!SCHEME.test(uri)) return { defaults: {} };
+  const { user, password, path, query } = splitUri(uri);
+  const defaults: Record<string, string> = {};
+  if (user !== undefined) defaults.user = user;
+  if (password !== undefined) defaults.password = password;
+  if (path !== '') defaults.database = path;
+  for (const [name, value] of query) defaults[name] = value;
+  return { defaults };
+}
+
+function nodesOfText(text: string): FabricNode[] {
+  if (!SCHEME.test(text)) {
+    if (text.includes('://')) throw bad(RangeError, 'expected a URI that starts with mysql+fabric://');
+    return text.split(',').map(host => node(host.trim(), undefined, {}));
+  }
+  const { hosts, user, password } = splitUri(text);
+  return hosts.map(host => node(host, undefined, { user, password }));
+}
+
+function nodesOfObject(entry: FabricNodeOptions): FabricNode[] {
+  if (entry === null || typeof entry !== 'object') {
+    throw bad(TypeError, 'expected { host, port, user, password }, host:port, or a mysql+fabric:// URI');
+  }
+  if (entry.user !== undefined && entry.username !== undefined && entry.user !== entry.username) {
+    throw bad(TypeError, 'user and username are the same thing; give one');
+  }
+  const account = { user: entry.user ?? entry.username, password: entry.password };
+  const own = entry.host === undefined ? [] : hostsOf(entry.host).map(host => node(host, entry.port, account));
+  const more = (entry.nodes ?? []).map(other =>
+    typeof other === 'string' ? node(other, undefined, account) : node(other.host, other.port, account),
+  );
+  if (own.length + more.length === 0) throw bad(TypeError, 'expected host (the Fabric node), or nodes');
+  return [...own, ...more];
+}
+
+function hostsOf(host: unknown): string[] {
+  if (typeof host !== 'string' || host === '') throw bad(TypeError, 'host must be a host name');
+  return host.split(',').map(part => part.trim());
+}
+
+/** `text` is `host`, `host:port`, `[v6]` or `[v6]:port`. */
+function node(
+  text: unknown,
+  port: unknown,
+  account: { user?: string | undefined; password?: string | undefined },
+): FabricNode {
+  const match = typeof text === 'string' ? /^(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?$/.exec(text) : null;
+  const host = match?.[1] ?? match?.[2];
+  if (match === null || host === undefined) throw bad(RangeError, 'expected host or host:port');
+  const number = match[3] === undefined ? (port ?? DEFAULT_PORT) : Number(match[3]);
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < 1 || number > 65_535) {
+    throw bad(RangeError, 'port must be a whole number from 1 to 65535');
+  }
+  return Object.freeze({ host, port: number, user: account.user, password: account.password });
+}
+
+/** By hand, because `URL` knows one host only. */
+function splitUri(uri: string): {
+  hosts: string[];
+  user: string | undefined;
+  password: string | undefined;
+  path: string;
+  query: URLSearchParams;
+} {
+  const rest = uri.replace(SCHEME, '');
+  const [, authority = '', path = '', search = ''] = /^([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?/.exec(rest) ?? [];
+  const at = authority.lastIndexOf('@');
+  const [user, password] = at < 0 ? [] : splitOnce(authority.slice(0, at), ':').map(decode);
+  const hosts = authority.slice(at + 1).split(',');
+  return { hosts, user, password, path: decode(path), query: new URLSearchParams(search) };
+}
+
+function splitOnce(text: string, separator: string): string[] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+/** Never quotes the text: it may be a password. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw bad(RangeError, 'the URI has a broken %-escape');
+  }
+}
+
+function bad(kind: typeof TypeError | typeof RangeError, expected: string): Error {
+  return badInput(kind, 'FABRIC_BAD_OPTION', 'fabric', expected);
+}

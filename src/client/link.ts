@@ -1,0 +1,211 @@
+import type { Server, Topology } from '../wire/topology.js';
+import { FabricError } from './errors.js';
+import { connectionLost, cut, type Physical } from './physical.js';
+import { candidates, type Route } from './route.js';
+import { RESTING } from './server-pool.js';
+import type { Session } from './session.js';
+import { leavesSessionState } from './sql-words.js';
+import type { Lender, Statement } from './statement.js';
+import { type StatementError, verdict } from './verdict.js';
+
+/**
+ * What a logical connection has of the real ones: at most one, to a server that is right for its route, with the session that the
+ * application made on it. Statements run one at a time in the order in which they were given, as on a mysql2 connection.
+ */
+export class Link implements Lender {
+  readonly #session: Session;
+  readonly #onSwitch: () => void;
+  readonly #queue: (() => void)[] = [];
+  #active = false;
+  #lease: Physical | undefined;
+  #leaseRoute: Route | undefined;
+  /** The topology in which the lease's server was last seen to be right. */
+  #checked: Topology | undefined;
+  #inTransaction = false;
+  #hasState = false;
+
+  /** @param onSwitch is called when a connection to a (new) server was taken. */
+  constructor(session: Session, onSwitch: () => void) {
+    this.#session = session;
+    this.#onSwitch = onSwitch;
+  }
+
+  get physical(): Physical | undefined {
+    return this.#lease;
+  }
+
+  get server(): Server | undefined {
+    return this.#lease?.server;
+  }
+
+  get inTransaction(): boolean {
+    return this.#inTransaction;
+  }
+
+  get mayRetry(): boolean {
+    return !this.#hasState;
+  }
+
+  /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
+  run(statement: Statement, elsewhere: boolean): void {
+    this.#enqueue(() => {
+      statement.onSettled = () => this.#next();
+      if (elsewhere && !this.#inTransaction) return this.#session.run(this.#session.shared, statement);
+      const lost = this.#lossToTell(statement);
+      if (lost !== undefined) return statement.fail(lost);
+      this.#session.run(this, statement);
+    });
+  }
+
+  /** The physical connection is closed, at once when nothing runs on it, else when what was given before has ended. */
+  retarget(): void {
+    this.#enqueue(() => {
+      this.#drop();
+      this.#next();
+    });
+  }
+
+  /** As `retarget`, but the connection is given back to be used by others, unless a transaction is open on it. `then` runs after. */
+  finish(reuse: boolean, then: () => void): void {
+    this.#enqueue(() => {
+      const lease = this.#lease;
+      if (lease !== undefined && reuse && !this.#inTransaction) {
+        this.#forget();
+        lease.home.giveBack(lease);
+      } else {
+        this.#drop();
+      }
+      this.#next();
+      then();
+    });
+  }
+
+  /** Cuts the connection now; what runs on it fails. */
+  destroy(): void {
+    const lease = this.#lease;
+    this.#forget();
+    if (lease === undefined) return;
+    cut(lease, connectionLost('the application destroyed the connection'));
+    lease.home.discard(lease);
+  }
+
+  take(route: Route): Physical | undefined {
+    const lease = this.#lease;
+    if (lease === undefined) return this.#adopt(this.#session.take(route), route);
+    if (!lease.alive) return undefined;
+    if (!this.#inTransaction && !this.#stillServes(lease, this.#session.topologies.peek(route.group), route)) return undefined;
+    lease.lentAt = this.#session.pools.tick;
+    return lease;
+  }
+
+  async obtain(route: Route, deadline: number): Promise<Physical> {
+    const lease = this.#lease;
+    if (lease?.alive && this.#leaseRoute === route) {
+      const topology = await this.#session.topologies.get(route.group);
+      if (this.#stillServes(lease, topology, route)) return lease;
+      if (this.#hasState) throw this.#sessionLost(lease.server);
+    }
+    this.#drop();
+    const physical = await this.#session.obtain(route, deadline);
+    this.#adopt(physical, route);
+    return physical;
+  }
+
+  done(physical: Physical, statement: Statement, rows: unknown): void {
+    physical.lentAt = RESTING;
+    this.#inTransaction = transactionAfter(rows) ?? this.#inTransaction;
+    if (leavesSessionState(statement.sql)) this.#hasState = true;
+  }
+
+  lose(physical: Physical): void {
+    if (this.#lease === physical) this.#forget();
+    physical.home.discard(physical);
+  }
+
+  /** Another user, prepared statements: things that another connection would not have. */
+  markState(): void {
+    this.#hasState = true;
+  }
+
+  #enqueue(job: () => void): void {
+    if (this.#active) {
+      this.#queue.push(job);
+      return;
+    }
+    this.#active = true;
+    job();
+  }
+
+  #next(): void {
+    const job = this.#queue.shift();
+    if (job === undefined) this.#active = false;
+    else job();
+  }
+
+  #stillServes({ server }: Physical, topology: Topology | undefined, route: Route): boolean {
+    if (topology === undefined || this.#leaseRoute !== route) return false;
+    if (topology === this.#checked) return true;
+    if (!candidates(topology, route.mode).some(({ uuid }) => uuid === server.uuid)) return false;
+    this.#checked = topology;
+    return true;
+  }
+
+  /** The connection was lost between two statements, and with it something that a new one would silently lack. */
+  #lossToTell(statement: Statement): StatementError | undefined {
+    const lease = this.#lease;
+    if (lease === undefined || lease.alive || !(this.#inTransaction || this.#hasState)) return undefined;
+    const error = this.#sessionLost(lease.server);
+    const at = { phase: 'send', mode: statement.route.mode, mayCommit: false, repeatable: false } as const;
+    const { outcome } = this.#inTransaction ? verdict(error, { ...at, inTransaction: true }) : NOT_EXECUTED;
+    error.fabric = { outcome, group: statement.route.group, mode: statement.route.mode, server: lease.server };
+    this.lose(lease);
+    return error;
+  }
+
+  #sessionLost({ host, port }: Server): StatementError {
+    const error = connectionLost(`the session on ${host}:${port} ended, and what was set in it is gone`);
+    this.#hasState = false;
+    return error;
+  }
+
+  #adopt(physical: Physical | undefined, route: Route): Physical | undefined {
+    if (physical === undefined) return undefined;
+    this.#lease = physical;
+    this.#leaseRoute = route;
+    this.#onSwitch();
+    return physical;
+  }
+
+  #drop(): void {
+    const lease = this.#lease;
+    this.#forget();
+    lease?.home.discard(lease);
+  }
+
+  #forget(): void {
+    this.#lease = undefined;
+    this.#leaseRoute = undefined;
+    this.#checked = undefined;
+    this.#inTransaction = false;
+    this.#hasState = false;
+  }
+}
+
+const NOT_EXECUTED = { outcome: 'not-executed' } as const;
+
+/** SERVER_STATUS_IN_TRANS and SERVER_STATUS_AUTOCOMMIT of the protocol's OK packet. */
+const IN_TRANSACTION = 1;
+const AUTOCOMMIT = 2;
+
+/** Whether a transaction is open after a statement, as the server said with its OK; undefined: it did not say (rows, an error). */
+function transactionAfter(rows: unknown): boolean | undefined {
+  const last = Array.isArray(rows) ? rows[rows.length - 1] : rows;
+  if (last?.constructor?.name !== 'ResultSetHeader') return undefined;
+  const { serverStatus } = last as { serverStatus?: number };
+  return serverStatus === undefined ? undefined : (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;
+}
+
+/** What a statement on a connection without a group fails with. */
+export function noGroup(): FabricError {
+  return new FabricError('FABRIC_NO_SERVER', "No group is chosen: setProperty({ group: 'name' }) first, or give group in the options");
+}

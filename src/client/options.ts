@@ -1,0 +1,270 @@
+import mysql from 'mysql2';
+import { MODE_READONLY, MODE_READWRITE, MODE_WRITEONLY } from '../wire/topology.js';
+import { type BalancerName, balancers } from './balancers.js';
+import { badInput } from './errors.js';
+import { type FabricNode, parseFabricUri, parseNodes } from './fabric-nodes.js';
+import type { RequestMode } from './route.js';
+
+/** Options and properties: one table each, read once at the door into frozen objects; inside nothing is optional any more. */
+
+/** One Fabric node, several with one account, or a URI; see `parseNodes`. */
+export type FabricOption = string | FabricNodeOptions | readonly (string | FabricNodeOptions)[];
+
+export interface FabricNodeOptions {
+  /** Host name or `host:port`; several with commas. Default port 32274. */
+  host?: string;
+  port?: number;
+  /** Further nodes, each `host:port` or `{ host, port }`. They share the account. */
+  nodes?: readonly (string | { host: string; port?: number })[];
+  user?: string;
+  /** The same as `user`. */
+  username?: string;
+  password?: string;
+  /** See `ClientOptions.reportErrors`. */
+  reportErrors?: boolean;
+  /** See `ClientOptions.ttl`. */
+  ttl?: number;
+  /** See `ClientOptions.fabricTimeout`. */
+  timeout?: number;
+}
+
+/** What may be set per connection or pool with `setProperty`, per statement (`{ sql, mode }`), or straight in the options. */
+export interface Properties {
+  /** The high-availability group. */
+  group?: string;
+  /** MODE_READONLY (1), MODE_WRITEONLY (2), MODE_READWRITE (3, the default), or their names. */
+  mode?: RequestMode | ModeName;
+  /** Sharding is not supported: giving it is an error. */
+  tables?: readonly string[];
+  key?: unknown;
+}
+
+export type ModeName = 'READONLY' | 'WRITEONLY' | 'READWRITE' | 'READ_ONLY' | 'WRITE_ONLY' | 'READ_WRITE';
+
+export interface ClientOptions extends Properties {
+  fabric: FabricOption;
+  /** Tell the Fabric node about servers that fail (`threat.report_error`). Default true. */
+  reportErrors?: boolean;
+  /** Seconds that a topology stays good. Default: what the Fabric node says. */
+  ttl?: number;
+  /** ms for one call to a Fabric node. Default 2000. */
+  fabricTimeout?: number;
+  /** ms that a statement which was not executed is held and tried again while the group has no server for it. Default 15000. */
+  failoverTimeout?: number;
+  /** ms to wait for a connection when all of a server's are busy. Default 10000. */
+  acquireTimeout?: number;
+  /** Connections kept open per server. Default 0. (`connectionLimit`, per server too, is the most.) */
+  minConnections?: number;
+  /** ms of idleness after which a connection is pinged before it is used again. Default 5000. */
+  validateAfter?: number;
+  balancer?: BalancerName;
+}
+
+export type FabricConnectionOptions = mysql.ConnectionOptions & ClientOptions;
+export type FabricPoolOptions = mysql.PoolOptions & ClientOptions;
+
+/** Complete and checked. */
+export interface ClientConfig {
+  readonly nodes: readonly FabricNode[];
+  readonly reportErrors: boolean;
+  /** ms; null: as the node says. */
+  readonly ttl: number | null;
+  readonly fabricTimeout: number;
+  readonly failoverTimeout: number;
+  readonly acquireTimeout: number;
+  readonly minConnections: number;
+  readonly maxConnections: number;
+  readonly maxIdle: number;
+  readonly maxWaiting: number;
+  readonly idleTimeout: number;
+  readonly validateAfter: number;
+  readonly resetOnRelease: boolean;
+  readonly balancer: BalancerName;
+  readonly target: Target;
+  /** mysql2's own configuration; host and port are the server's when a connection is made. */
+  readonly mysql: mysql.ConnectionConfig;
+  readonly Promise: PromiseConstructor | undefined;
+}
+
+/** What a statement is routed by. `group` null: not chosen yet. */
+export interface Target {
+  readonly group: string | null;
+  readonly mode: RequestMode;
+}
+
+export const DEFAULT_TARGET: Target = Object.freeze({ group: null, mode: MODE_READWRITE });
+
+const MODES: Readonly<Record<string, RequestMode>> = {
+  READONLY: MODE_READONLY,
+  READ_ONLY: MODE_READONLY,
+  WRITEONLY: MODE_WRITEONLY,
+  WRITE_ONLY: MODE_WRITEONLY,
+  READWRITE: MODE_READWRITE,
+  READ_WRITE: MODE_READWRITE,
+};
+
+/** The numbers among the options: name → default, least, most. */
+const NUMBERS = {
+  fabricTimeout: { default: 2_000, min: 1, max: 600_000 },
+  failoverTimeout: { default: 15_000, min: 0, max: 3_600_000 },
+  acquireTimeout: { default: 10_000, min: 1, max: 3_600_000 },
+  minConnections: { default: 0, min: 0, max: 10_000 },
+  validateAfter: { default: 5_000, min: 0, max: 3_600_000 },
+} as const;
+
+/** Options that are ours; the others are mysql2's. */
+const OURS = new Set<string>([
+  ...Object.keys(NUMBERS),
+  ...['fabric', 'reportErrors', 'ttl', 'balancer', 'group', 'mode', 'tables', 'key'],
+]);
+
+/**
+ * @param input what the application gave: an object with `fabric`, or a `mysql+fabric://` URI.
+ * @throws TypeError, RangeError with `code` FABRIC_BAD_OPTION and the option's name.
+ */
+export function parseOptions(input: string | FabricPoolOptions): ClientConfig {
+  const given = merge(typeof input === 'string' ? { fabric: input } : input);
+  const fabric = settingsOf(given.fabric);
+  const pool = readPoolConfig(given);
+  return Object.freeze({
+    nodes: parseNodes(given.fabric),
+    reportErrors: boolean('reportErrors', given.reportErrors ?? fabric.reportErrors, true),
+    ttl: ttl(given.ttl ?? fabric.ttl),
+    fabricTimeout: number('fabricTimeout', given.fabricTimeout ?? fabric.timeout),
+    failoverTimeout: number('failoverTimeout', given.failoverTimeout),
+    acquireTimeout: number('acquireTimeout', given.acquireTimeout),
+    minConnections: number('minConnections', given.minConnections),
+    validateAfter: number('validateAfter', given.validateAfter),
+    maxConnections: pool.connectionLimit || 10_000,
+    maxIdle: Number.isNaN(Number(given.maxIdle ?? Number.NaN)) ? Number.POSITIVE_INFINITY : Number(given.maxIdle),
+    maxWaiting: pool.waitForConnections ? pool.queueLimit || 100_000 : 0,
+    idleTimeout: pool.idleTimeout,
+    resetOnRelease: pool.resetOnRelease,
+    balancer: balancer(given.balancer),
+    target: parseProperties(DEFAULT_TARGET, propertiesOf(given), 'FABRIC_BAD_OPTION'),
+    mysql: pool.connectionConfig,
+    Promise: given.Promise as PromiseConstructor | undefined,
+  });
+}
+
+/** The table of properties: name → what it becomes. */
+const PROPERTIES: Readonly<Record<string, (value: unknown, bad: Bad) => Partial<Target>>> = {
+  group: (value, bad) => {
+    if (typeof value !== 'string') throw bad(TypeError, 'group', 'expected the name of a group as a string');
+    if (value === '') throw bad(RangeError, 'group', 'expected the name of a group, not an empty string');
+    return { group: value };
+  },
+  mode: (value, bad) => {
+    const mode = typeof value === 'string' ? MODES[value.toUpperCase()] : value;
+    if (mode === MODE_READONLY || mode === MODE_WRITEONLY || mode === MODE_READWRITE) return { mode };
+    throw bad(
+      typeof value === 'string' || typeof value === 'number' ? RangeError : TypeError,
+      'mode',
+      'expected MODE_READONLY (1), MODE_WRITEONLY (2) or MODE_READWRITE (3)',
+    );
+  },
+};
+
+type Bad = (kind: typeof TypeError | typeof RangeError, name: string, expected: string) => Error;
+
+/**
+ * The target that `changes` make of `current`. A property given as undefined stays as it was.
+ * @throws TypeError, RangeError naming the property.
+ */
+export function parseProperties(
+  current: Target,
+  changes: Properties,
+  code: 'FABRIC_BAD_PROPERTY' | 'FABRIC_BAD_OPTION' = 'FABRIC_BAD_PROPERTY',
+): Target {
+  const bad: Bad = (kind, name, expected) => badInput(kind, code, name, expected);
+  if (changes === null || typeof changes !== 'object' || Array.isArray(changes)) {
+    throw bad(TypeError, 'properties', 'expected an object such as { group, mode }');
+  }
+  let target = current;
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) continue;
+    if (name === 'tables' || name === 'key') throw shardingError(changes, name, bad);
+    const parse = Object.hasOwn(PROPERTIES, name) ? PROPERTIES[name] : undefined;
+    if (parse === undefined) throw bad(TypeError, name, 'unknown property; known are group and mode');
+    target = { ...target, ...parse(value, bad) };
+  }
+  return Object.freeze(target);
+}
+
+function shardingError(changes: Properties, name: string, bad: Bad): Error {
+  return changes.group === undefined
+    ? bad(TypeError, name, 'sharding is not supported; choose a group')
+    : bad(TypeError, name, 'group and tables exclude each other; choose one');
+}
+
+/** A `mysql+fabric://` URI given as `fabric` also carries database, group and mode; options given beside it win. */
+function merge(input: FabricPoolOptions): FabricPoolOptions {
+  if (input === null || typeof input !== 'object') {
+    throw badInput(TypeError, 'FABRIC_BAD_OPTION', 'options', 'expected an object or a mysql+fabric:// URI');
+  }
+  const uri = input.fabric ?? input.uri;
+  if (typeof uri !== 'string') return input;
+  const { defaults } = parseFabricUri(uri);
+  const given = Object.fromEntries(Object.entries(input).filter(([name, value]) => value !== undefined && name !== 'uri'));
+  return { ...defaults, ...given, fabric: uri };
+}
+
+function settingsOf(fabric: FabricOption): Pick<FabricNodeOptions, 'reportErrors' | 'ttl' | 'timeout'> {
+  const first = Array.isArray(fabric) ? fabric[0] : fabric;
+  return typeof first === 'object' && first !== null ? first : {};
+}
+
+function propertiesOf(options: FabricPoolOptions): Properties {
+  const { group, mode, tables, key } = options;
+  return { group, mode, tables, key } as Properties;
+}
+
+function mysqlOptions(options: FabricPoolOptions): mysql.PoolOptions {
+  const entries = Object.entries(options).filter(([name]) => !OURS.has(name) && name !== 'host' && name !== 'port');
+  return Object.fromEntries(entries);
+}
+
+interface PoolConfig {
+  readonly connectionConfig: mysql.ConnectionConfig;
+  readonly connectionLimit: number;
+  readonly waitForConnections: boolean;
+  readonly queueLimit: number;
+  readonly idleTimeout: number;
+  readonly resetOnRelease: boolean;
+}
+
+/** mysql2's own reading of the options, so that names, defaults and warnings stay its own: a pool that never connects, for its config. */
+function readPoolConfig(options: FabricPoolOptions): PoolConfig {
+  const { maxIdle: _ours, ...rest } = mysqlOptions(options); // a pool with maxIdle starts a timer
+  const config = mysql.createPool(rest).config as unknown as PoolConfig;
+  delete (config.connectionConfig as { pool?: unknown }).pool;
+  return config;
+}
+
+function boolean(name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw badInput(TypeError, 'FABRIC_BAD_OPTION', name, 'expected true or false');
+}
+
+function number(name: keyof typeof NUMBERS, value: unknown): number {
+  const rule = NUMBERS[name];
+  if (value === undefined) return rule.default;
+  if (typeof value !== 'number') throw badInput(TypeError, 'FABRIC_BAD_OPTION', name, 'expected a number');
+  if (value >= rule.min && value <= rule.max) return value;
+  throw badInput(RangeError, 'FABRIC_BAD_OPTION', name, `expected ${rule.min} to ${rule.max}`);
+}
+
+function ttl(value: unknown): number | null {
+  if (value === undefined) return null;
+  if (typeof value !== 'number') throw badInput(TypeError, 'FABRIC_BAD_OPTION', 'ttl', 'expected seconds as a number');
+  if (value > 0 && value <= 86_400) return value * 1_000;
+  throw badInput(RangeError, 'FABRIC_BAD_OPTION', 'ttl', 'expected seconds, more than 0 and at most 86400');
+}
+
+function balancer(value: unknown): BalancerName {
+  if (value === undefined) return 'weightedRoundRobin';
+  if (typeof value === 'string' && Object.hasOwn(balancers, value)) return value as BalancerName;
+  const known = Object.keys(balancers).join(', ');
+  throw badInput(RangeError, 'FABRIC_BAD_OPTION', 'balancer', `expected one of ${known}`);
+}

@@ -1,0 +1,236 @@
+import { createPool, type Pool } from 'generic-pool';
+import type { Server } from '../wire/topology.js';
+import { FabricError } from './errors.js';
+import type { ClientConfig } from './options.js';
+import { close, connectionLost, connectTo, cut, type Home, type Physical, ping } from './physical.js';
+import { type StatementError, verdict } from './verdict.js';
+
+/**
+ * The connections to one server. generic-pool owns them: it makes, counts, validates, evicts and drains them. A statement that finds an
+ * idle connection does not pass through it, though (that costs up to 30 % of the throughput): connections once lent are kept here and lent
+ * again; those that stay unused for a whole sweep, or that somebody waits for, go back to it.
+ */
+
+/** A connect that failed, as a resource: generic-pool starts a rejecting factory again at once, for ever, which freezes the event loop. */
+class FailedConnect {
+  constructor(readonly error: StatementError) {}
+}
+type Resource = Physical | FailedConnect;
+
+/** ms that an unreachable server is left alone after a failed connect; doubles with each further one. */
+const COOLING = { first: 50, most: 1_000 };
+/** ms for the ping that validates a connection after idleness. */
+const PING_TIMEOUT = 1_000;
+/** `lentAt` of a connection that is lent but runs nothing now. */
+export const RESTING = Number.POSITIVE_INFINITY;
+
+export interface ServerPoolHooks {
+  /** A new connection was made. */
+  readonly onConnect: (physical: Physical) => void;
+  /** An idle connection was lost: the server, or somebody in between, closed it. */
+  readonly onIdleLost: (server: Server) => void;
+}
+
+export class ServerPool implements Home {
+  readonly server: Server;
+  readonly #config: ClientConfig;
+  readonly #hooks: ServerPoolHooks;
+  readonly #pool: Pool<Resource>;
+  readonly #leaving = new AbortController();
+  readonly #busy = new Set<Physical>();
+  readonly #idle: Physical[] = [];
+  /** The fewest idle connections since the last sweep: that many were not needed. */
+  #unneeded = 0;
+  #failures = 0;
+  #coolUntil = 0;
+  #lastFailure: StatementError | undefined;
+
+  constructor(server: Server, config: ClientConfig, hooks: ServerPoolHooks) {
+    this.server = server;
+    this.#config = config;
+    this.#hooks = hooks;
+    this.#pool = createPool<Resource>(
+      {
+        create: () => this.#create(),
+        destroy: async resource => {
+          if (!(resource instanceof FailedConnect)) close(resource);
+        },
+        validate: resource => this.#validate(resource),
+      },
+      {
+        min: config.minConnections,
+        max: config.maxConnections,
+        maxWaitingClients: config.maxWaiting,
+        acquireTimeoutMillis: config.acquireTimeout,
+        idleTimeoutMillis: config.idleTimeout,
+        evictionRunIntervalMillis: Math.max(100, Math.min(1_000, config.idleTimeout)),
+        numTestsPerEvictionRun: config.maxConnections,
+        testOnBorrow: true,
+      },
+    );
+  }
+
+  /** The server did not let us connect a moment ago: better ask another one. */
+  get cooling(): boolean {
+    return this.#failures > 0 && performance.now() < this.#coolUntil;
+  }
+
+  /** The server is not in the group any more: this pool lends nothing. */
+  get left(): boolean {
+    return this.#leaving.signal.aborted;
+  }
+
+  /** Statements that wait for a connection. */
+  get waiting(): number {
+    return this.#pool.pending;
+  }
+
+  /** Runs something since `tick` or longer? */
+  busySince(tick: number): boolean {
+    for (const physical of this.#busy) if (physical.lentAt <= tick) return true;
+    return false;
+  }
+
+  /** An idle connection, at once, or none. */
+  tryLend(tick: number): Physical | undefined {
+    let physical = this.#idle.pop();
+    while (physical !== undefined && !physical.alive) physical = this.#idle.pop();
+    if (this.#idle.length < this.#unneeded) this.#unneeded = this.#idle.length;
+    if (physical === undefined) return undefined;
+    physical.lentAt = tick;
+    this.#busy.add(physical);
+    return physical;
+  }
+
+  /**
+   * @throws mysql2's error when the server cannot be connected to; FabricError `FABRIC_TIMEOUT` when no connection came free within
+   *   `acquireTimeout`, `FABRIC_QUEUE_LIMIT` when too many wait already.
+   */
+  async lend(tick: number): Promise<Physical> {
+    const ready = this.tryLend(tick);
+    if (ready !== undefined) return ready;
+    if (this.cooling && this.#lastFailure !== undefined) throw this.#lastFailure;
+    const resource = await this.#acquire();
+    if (resource instanceof FailedConnect) {
+      await this.#pool.destroy(resource);
+      throw resource.error;
+    }
+    resource.lentAt = tick;
+    this.#busy.add(resource);
+    return resource;
+  }
+
+  giveBack(physical: Physical): void {
+    this.#busy.delete(physical);
+    if (!physical.alive || this.left || this.#idle.length >= this.#config.maxIdle) {
+      this.#destroy(physical);
+    } else if (this.#pool.pending > 0) {
+      this.#release(physical);
+    } else {
+      this.#idle.push(physical);
+    }
+  }
+
+  /** Closes a lent connection for good. */
+  discard(physical: Physical): void {
+    this.#busy.delete(physical);
+    this.#destroy(physical);
+  }
+
+  /** Gives generic-pool what was not needed since the last sweep; it evicts what stays idle. */
+  sweep(): void {
+    for (const physical of this.#idle.splice(0, this.#unneeded)) this.#release(physical);
+    this.#unneeded = this.#idle.length;
+  }
+
+  /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
+  async leave(): Promise<void> {
+    this.#leaving.abort();
+    for (const physical of this.#idle.splice(0)) this.#destroy(physical);
+    for (const physical of this.#busy) cut(physical, connectionLost('the server left the group'));
+    await this.#drain();
+  }
+
+  /** Ends all: idle connections now, busy ones when they are given back. */
+  async end(): Promise<void> {
+    this.#leaving.abort();
+    for (const physical of this.#idle.splice(0)) this.#destroy(physical);
+    await this.#drain();
+  }
+
+  get stats(): { size: number; idle: number; busy: number; waiting: number } {
+    const busy = this.#busy.size;
+    return { size: this.#pool.size, idle: this.#pool.size - busy, busy, waiting: this.#pool.pending };
+  }
+
+  async #drain(): Promise<void> {
+    await this.#pool.drain();
+    await this.#pool.clear();
+  }
+
+  async #create(): Promise<Resource> {
+    if (this.left) return new FailedConnect(connectionLost('the server left the group'));
+    if (this.cooling && this.#lastFailure !== undefined) return new FailedConnect(this.#lastFailure);
+    try {
+      const physical = await connectTo(this.server, this, this.#config.mysql, this.#leaving.signal, lost =>
+        this.#lost(lost),
+      );
+      this.#failures = 0;
+      this.#hooks.onConnect(physical);
+      return physical;
+    } catch (error) {
+      return new FailedConnect(this.#failed(error as StatementError));
+    }
+  }
+
+  /** Only what says something about the server makes it cool: a wrong password would be as wrong elsewhere. */
+  #failed(error: StatementError): StatementError {
+    if (verdict(error, CONNECTING).report) {
+      const pause = Math.min(COOLING.most, COOLING.first * 2 ** this.#failures++);
+      this.#coolUntil = performance.now() + pause;
+      this.#lastFailure = error;
+    }
+    return error;
+  }
+
+  async #validate(resource: Resource): Promise<boolean> {
+    if (resource instanceof FailedConnect || !resource.alive) return false;
+    if (performance.now() - resource.idleSince < this.#config.validateAfter) return true;
+    return ping(resource, PING_TIMEOUT);
+  }
+
+  #lost(physical: Physical): void {
+    if (!this.#busy.has(physical) && !this.left) this.#hooks.onIdleLost(this.server);
+    const at = this.#idle.indexOf(physical);
+    if (at < 0) return; // busy: its statement's error does the rest; or back in generic-pool: validation does
+    this.#idle.splice(at, 1);
+    this.#destroy(physical);
+  }
+
+  async #acquire(): Promise<Resource> {
+    const { host, port } = this.server;
+    try {
+      return await this.#pool.acquire();
+    } catch (error) {
+      if ((error as Error).name === 'TimeoutError') {
+        const { acquireTimeout, maxConnections } = this.#config;
+        const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); all ${maxConnections} are busy`;
+        throw new FabricError('FABRIC_TIMEOUT', reason, { cause: error });
+      }
+      if (this.left) throw connectionLost('the server left the group');
+      const reason = `All connections to ${host}:${port} are busy, and no more callers may wait (queueLimit)`;
+      throw new FabricError('FABRIC_QUEUE_LIMIT', reason, { cause: error });
+    }
+  }
+
+  #release(physical: Physical): void {
+    physical.idleSince = performance.now();
+    this.#pool.release(physical).then(undefined, () => close(physical));
+  }
+
+  #destroy(physical: Physical): void {
+    this.#pool.destroy(physical).then(undefined, () => close(physical));
+  }
+}
+
+const CONNECTING = { phase: 'connect', mode: 3, inTransaction: false, mayCommit: false, repeatable: false } as const;

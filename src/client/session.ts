@@ -1,0 +1,242 @@
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Server, Topology } from '../wire/topology.js';
+import { type Balancer, balancers } from './balancers.js';
+import { type ErrorFacts, FabricError } from './errors.js';
+import { FabricRpc } from './fabric-rpc.js';
+import type { ClientConfig } from './options.js';
+import type { Physical } from './physical.js';
+import { candidates, lastResort, type RequestMode, type Route } from './route.js';
+import { ServerPools } from './server-pools.js';
+import { mayCommit, onlyReads } from './sql-words.js';
+import type { Done, Lender, Statement } from './statement.js';
+import { createTopologyCache, type TopologyCache } from './topology-cache.js';
+import { mayBeReadOnly, type StatementError, type Verdict, verdict } from './verdict.js';
+
+/** ms between two tries while the group has no server for a statement: short at first, for a switchover takes less than 100. */
+const PAUSE = { first: 10, most: 250 };
+/** ms between two reports of the same server. */
+const REPORT_INTERVAL = 250;
+
+/**
+ * The one loop of the client: topology → route → lend → on error classify. The parts (cache, rpc, balancers, pools) don't know each other;
+ * the session calls each in turn.
+ */
+export class Session {
+  readonly config: ClientConfig;
+  readonly pools: ServerPools;
+  readonly topologies: TopologyCache;
+  readonly #rpc: FabricRpc;
+  readonly #balancers = new Map<string, [Balancer, Balancer]>();
+  readonly #reportedAt = new Map<string, number>();
+  readonly #reporter = `${hostname()}:${process.pid}`;
+  #ended = false;
+
+  /** @param onConnect hears of each new connection to a server. */
+  constructor(config: ClientConfig, onConnect: (physical: Physical) => void) {
+    this.config = config;
+    this.#rpc = new FabricRpc(config.nodes, config.fabricTimeout);
+    this.topologies = createTopologyCache({
+      fetch: group => this.#rpc.topology(group),
+      ttl: config.ttl,
+      onChange: topology => this.pools.reconcile(topology),
+    });
+    const refresh = (server: Server): void => {
+      this.topologies.refresh(server.group).catch(() => {}); // whoever needs the topology next asks again and hears why
+    };
+    this.pools = new ServerPools(config, { onConnect, onIdleLost: refresh, onOverdue: refresh });
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Lends to statements that need no session of their own: from the shared pools, for one statement. */
+  readonly shared: Lender = {
+    take: route => this.take(route),
+    obtain: (route, deadline) => this.obtain(route, deadline),
+    done: physical => physical.home.giveBack(physical),
+    lose: physical => physical.home.discard(physical),
+    inTransaction: false,
+    mayRetry: true,
+  };
+
+  /** Runs the statement on a connection of the lender's, again where the error contract allows it. Tells the statement how it ended. */
+  run(lender: Lender, statement: Statement): void {
+    const physical = this.#ended ? undefined : lender.take(statement.route);
+    if (physical !== undefined) this.#send(lender, statement, physical);
+    else this.#obtainAndSend(lender, statement);
+  }
+
+  /** A connection that is idle now to a server that is right for the route; undefined when that cannot be had without waiting. */
+  take({ group, mode }: Route): Physical | undefined {
+    const topology = this.topologies.peek(group);
+    if (topology === undefined) return undefined;
+    const server = this.#choose(topology, mode);
+    return server === undefined ? undefined : this.pools.tryLend(server);
+  }
+
+  /**
+   * A connection to a server that is right for the route, waiting for a server to be (a failover) until `deadline` (`performance.now()`).
+   * @throws the last connect error, or FabricError: `FABRIC_NO_SERVER`, `FABRIC_UNREACHABLE`, `FABRIC_TIMEOUT`, `FABRIC_CLOSED`.
+   */
+  async obtain(route: Route, deadline: number): Promise<Physical> {
+    for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
+      if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
+      const topology = await this.topologies.get(route.group);
+      if (topology.servers.length === 0 && this.#neverSeen(route.group)) throw unknownGroup(route.group);
+      const { physical, error } = await this.#lendFrom(topology, route.mode);
+      if (physical !== undefined) return physical;
+      if (performance.now() + pause > deadline) throw error ?? noServer(topology, route, this.config.failoverTimeout);
+      await sleep(pause);
+      this.topologies.forget(route.group);
+    }
+  }
+
+  /** Ends every connection and the calls to the Fabric nodes. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    this.#rpc.close();
+    await this.pools.end();
+  }
+
+  /** Tries each server that may serve until one lends; an unreachable one cools, so the next choice is another. */
+  async #lendFrom(topology: Topology, mode: RequestMode): Promise<{ physical?: Physical; error?: StatementError }> {
+    let error: StatementError | undefined;
+    for (let server = this.#choose(topology, mode); server !== undefined; server = this.#choose(topology, mode)) {
+      try {
+        return { physical: await this.pools.lend(server) };
+      } catch (caught) {
+        error = caught as StatementError;
+        if (error instanceof FabricError) throw error;
+        const ruling = verdict(error, { phase: 'connect', mode, inTransaction: false, mayCommit: false, repeatable: true });
+        annotate(error, ruling, { group: topology.group, mode }, server);
+        if (!ruling.retry) throw error;
+        this.#follow(ruling, topology.group, server, error);
+        if (!this.pools.cooling(server)) break;
+      }
+    }
+    return error === undefined ? {} : { error };
+  }
+
+  #choose(topology: Topology, mode: RequestMode): Server | undefined {
+    const able = candidates(topology, mode);
+    if (able.length > 0) {
+      const pick = this.#balancer(topology.group, mode);
+      for (let tries = 0; tries <= able.length; tries++) {
+        const server = pick(able);
+        if (!this.pools.cooling(server)) return server;
+      }
+      const other = able.find(server => !this.pools.cooling(server));
+      if (other !== undefined) return other;
+    }
+    return lastResort(topology, mode).find(server => !this.pools.cooling(server));
+  }
+
+  #balancer(group: string, mode: RequestMode): Balancer {
+    let pair = this.#balancers.get(group);
+    if (pair === undefined) {
+      const create = balancers[this.config.balancer];
+      pair = [create(), create()];
+      this.#balancers.set(group, pair);
+    }
+    return pair[mode === 1 ? 0 : 1];
+  }
+
+  #neverSeen(group: string): boolean {
+    return !this.#balancers.has(group);
+  }
+
+  #obtainAndSend(lender: Lender, statement: Statement): void {
+    statement.deadline ||= performance.now() + this.config.failoverTimeout;
+    lender.obtain(statement.route, statement.deadline).then(
+      physical => this.#send(lender, statement, physical),
+      (error: StatementError) => {
+        if (!(error instanceof FabricError) && error.fabric === undefined) {
+          annotate(error, { outcome: 'not-executed' }, statement.route, null);
+        }
+        statement.fail(error);
+      },
+    );
+  }
+
+  #send(lender: Lender, statement: Statement, physical: Physical): void {
+    const done: Done = (error, rows, fields) => {
+      if (error) return this.#judge(lender, statement, physical, error);
+      lender.done(physical, statement, rows);
+      statement.succeed(rows, fields);
+    };
+    try {
+      statement.send(physical.connection, done);
+    } catch (error) {
+      lender.done(physical, statement, undefined); // mysql2 refused the arguments; nothing was sent
+      statement.fail(error as StatementError);
+    }
+  }
+
+  #judge(lender: Lender, statement: Statement, physical: Physical, error: StatementError): void {
+    if (!mayBeReadOnly(error) || statement.route.mode === 1) return this.#conclude(lender, statement, physical, error, false);
+    // 1290 has other causes than read-only (secure_file_priv, ...): only the server can tell.
+    physical.connection.query('SELECT @@global.read_only AS readOnly', (failed, rows) => {
+      const writable = !failed && (rows as { readOnly?: number }[])[0]?.readOnly === 0;
+      this.#conclude(lender, statement, physical, error, writable);
+    });
+  }
+
+  #conclude(lender: Lender, statement: Statement, physical: Physical, error: StatementError, writable: boolean): void {
+    const { route, sql } = statement;
+    const ruling = writable
+      ? ANSWERED
+      : verdict(error, {
+          phase: 'send',
+          mode: route.mode,
+          inTransaction: lender.inTransaction,
+          mayCommit: mayCommit(sql),
+          repeatable: !statement.handedOut && onlyReads(sql),
+        });
+    annotate(error, ruling, route, physical.server);
+    this.#follow(ruling, route.group, physical.server, error);
+    const mayRetry = ruling.retry && lender.mayRetry;
+    if (ruling.evict) lender.lose(physical);
+    else lender.done(physical, statement, undefined);
+    if (!mayRetry) return statement.fail(error);
+    statement.deadline ||= performance.now() + this.config.failoverTimeout;
+    const pause = Math.min(PAUSE.first * 2 ** statement.retries++, PAUSE.most);
+    if (performance.now() + pause > statement.deadline) return statement.fail(error);
+    if (statement.retries === 1) this.#obtainAndSend(lender, statement);
+    else setTimeout(() => this.#obtainAndSend(lender, statement), pause);
+  }
+
+  #follow(ruling: Verdict, group: string, server: Server, error: StatementError): void {
+    if (ruling.refresh) this.topologies.forget(group);
+    if (ruling.report && this.config.reportErrors) this.#report(server, String(error.errno ?? error.code ?? error.name));
+  }
+
+  /** A hint, sent beside the statement: its answer is not waited for, and a Fabric node that is down changes nothing. */
+  #report(server: Server, error: string): void {
+    const now = performance.now();
+    if (now - (this.#reportedAt.get(server.uuid) ?? Number.NEGATIVE_INFINITY) < REPORT_INTERVAL) return;
+    this.#reportedAt.set(server.uuid, now);
+    this.#rpc.reportError(server.uuid, this.#reporter, error).catch(() => {});
+  }
+}
+
+const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
+
+/** Every error of a routed statement says how far the statement got and where. */
+function annotate(error: StatementError, { outcome }: Pick<Verdict, 'outcome'>, route: Route, server: Server | null): void {
+  const facts: ErrorFacts = { outcome, group: route.group, server, mode: route.mode };
+  error.fabric = facts;
+}
+
+function unknownGroup(group: string): FabricError {
+  return new FabricError('FABRIC_NO_SERVER', `Group (${group}) has no servers, or does not exist`);
+}
+
+function noServer(topology: Topology, { group, mode }: Route, waited: number): FabricError {
+  const wanted = mode === 1 ? 'reads' : 'writes';
+  return new FabricError(
+    'FABRIC_NO_SERVER',
+    `Group (${group}) had no server for ${wanted} for ${waited} ms (failoverTimeout); it has ${topology.servers.length} server(s)`,
+  );
+}

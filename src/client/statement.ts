@@ -1,0 +1,236 @@
+import { EventEmitter } from 'node:events';
+import mysql from 'mysql2';
+import { connectionLost, type Physical, type RawConnection } from './physical.js';
+import type { Route } from './route.js';
+import type { StatementError } from './verdict.js';
+
+/** What the session runs: something that can be sent on a connection, again if need be, and be told how it ended. */
+
+export type Done = (error: StatementError | null, rows?: unknown, fields?: unknown) => void;
+
+export interface Statement {
+  /** For telling what a lost answer means; '' where there is no SQL. */
+  readonly sql: string;
+  readonly route: Route;
+  /** `performance.now()` until which it may be held and tried again; 0: not begun to count. */
+  deadline: number;
+  retries: number;
+  /** Rows of it reached the application: it cannot be run again. */
+  readonly handedOut: boolean;
+  /** Called just before the application hears how it ended. */
+  onSettled: () => void;
+  /** May throw what mysql2 throws for bad arguments; then `done` is not called. */
+  send(connection: mysql.Connection, done: Done): void;
+  succeed(rows: unknown, fields: unknown): void;
+  fail(error: StatementError): void;
+}
+
+/** Who lends connections to a statement: the shared pools, or one logical connection with its session. */
+export interface Lender {
+  /** At once, or undefined. */
+  take(route: Route): Physical | undefined;
+  obtain(route: Route, deadline: number): Promise<Physical>;
+  /** The statement ended (well, or with an ordinary error); the connection is as good as before. */
+  done(physical: Physical, statement: Statement, rows: unknown): void;
+  /** The connection is of no more use. */
+  lose(physical: Physical): void;
+  readonly inTransaction: boolean;
+  /** Whether another connection would do as well: nothing hangs on this one's session. */
+  readonly mayRetry: boolean;
+}
+
+export type Verb = 'query' | 'execute';
+type Callback = (error: StatementError | null, rows?: unknown, fields?: unknown) => void;
+
+/** mysql2's Query as it is at run time. */
+export interface RawQuery extends EventEmitter {
+  sql: string;
+  onResult: Callback | undefined;
+  _connection?: unknown;
+}
+
+/** What `query` and `execute` were called with, in any of mysql2's ways. */
+export interface Request {
+  readonly sql: unknown;
+  readonly values: unknown;
+  readonly callback: Callback | undefined;
+  /** A Query that the application made with `createQuery`; its events are the statement's. */
+  readonly query: RawQuery | undefined;
+}
+
+export function readRequest(sql: unknown, values: unknown, callback: unknown): Request {
+  if (sql instanceof EventEmitter) {
+    const query = sql as RawQuery & { values: unknown; _queryOptions?: object };
+    const options = { ...query._queryOptions, sql: query.sql, values: query.values };
+    return { sql: options, values: undefined, callback: query.onResult, query };
+  }
+  if (typeof values === 'function') return { sql, values: undefined, callback: values as Callback, query: undefined };
+  return { sql, values, callback: callback as Callback | undefined, query: undefined };
+}
+
+/** A Query that is never sent. mysql2's typings leave the configuration out. */
+export function facadeFor(request: Request, config: object): RawQuery {
+  if (request.query !== undefined) return request.query;
+  const create = mysql.Connection.createQuery as unknown as (
+    sql: unknown,
+    values: unknown,
+    callback: undefined,
+    config: object,
+  ) => RawQuery;
+  return create(request.sql, request.values, undefined, config);
+}
+
+export function textOf(sql: unknown): string {
+  if (typeof sql === 'string') return sql;
+  const text = (sql as { sql?: unknown } | null)?.sql;
+  return typeof text === 'string' ? text : '';
+}
+
+abstract class BaseStatement {
+  deadline = 0;
+  retries = 0;
+  handedOut = false;
+  onSettled: () => void = nothing;
+  constructor(readonly route: Route) {}
+}
+
+function nothing(): void {}
+
+/** With a callback, which gets all rows at once. */
+export class CallbackStatement extends BaseStatement implements Statement {
+  readonly #verb: Verb;
+  readonly #sql: unknown;
+  readonly #values: unknown;
+  readonly #callback: Callback;
+
+  constructor(route: Route, verb: Verb, sql: unknown, values: unknown, callback: Callback) {
+    super(route);
+    this.#verb = verb;
+    this.#sql = sql;
+    this.#values = values;
+    this.#callback = callback;
+  }
+
+  get sql(): string {
+    return textOf(this.#sql);
+  }
+
+  send(connection: mysql.Connection, done: Done): void {
+    const send = connection[this.#verb] as (sql: unknown, values: unknown, done: Done) => unknown;
+    send.call(connection, this.#sql, this.#values, once(done));
+  }
+
+  succeed(rows: unknown, fields: unknown): void {
+    this.onSettled();
+    this.#callback(null, rows, fields);
+  }
+
+  fail(error: StatementError): void {
+    this.onSettled();
+    this.#callback(error);
+  }
+}
+
+/** mysql2 tells a timed-out query's callback a second time when the connection is closed under it. */
+function once(done: Done): Done {
+  let called = false;
+  return (error, rows, fields) => {
+    if (called) return;
+    called = true;
+    done(error, rows, fields);
+  };
+}
+
+/**
+ * Without a callback: rows are events (`fields`, `result`, `end`, `error`) on `facade`, a mysql2 Query that itself is never sent, so that
+ * the application holds it before there is a connection, and `facade.stream()` works.
+ */
+export class EventStatement extends BaseStatement implements Statement {
+  readonly facade: RawQuery;
+  readonly #verb: Verb;
+  readonly #sql: unknown;
+  readonly #values: unknown;
+
+  constructor(route: Route, verb: Verb, sql: unknown, values: unknown, facade: RawQuery) {
+    super(route);
+    this.facade = facade;
+    this.#verb = verb;
+    this.#sql = sql;
+    this.#values = values;
+  }
+
+  get sql(): string {
+    return textOf(this.#sql);
+  }
+
+  send(connection: mysql.Connection, done: Done): void {
+    const facade = this.facade;
+    const send = connection[this.#verb] as unknown as (sql: unknown, values: unknown) => RawQuery;
+    const command = send.call(connection, this.#sql, this.#values);
+    let failure: StatementError | null = null;
+    const end = once(error => {
+      connection.removeListener('error', lost);
+      connection.removeListener('end', lost);
+      done(error);
+    });
+    // mysql2 tells only the connection of a loss when the command has no callback.
+    const lost = (error?: StatementError): void => end(error ?? connectionLost('the server closed the connection'));
+    connection.on('error', lost);
+    connection.on('end', lost);
+    facade._connection = connection as RawConnection; // facade.stream() pauses and resumes it
+    command.on('fields', (...args) => facade.emit('fields', ...args));
+    command.on('result', (...args) => {
+      this.handedOut = true;
+      facade.emit('result', ...args);
+    });
+    command.on('error', (error: StatementError) => {
+      failure = error;
+    });
+    command.on('end', () => end(failure));
+  }
+
+  succeed(): void {
+    this.onSettled();
+    this.facade.emit('end');
+  }
+
+  /** mysql2 throws an error that nobody listens for; here it would be thrown at the event loop and end the process. */
+  fail(error: StatementError): void {
+    this.onSettled();
+    if (this.facade.listenerCount('error') > 0) this.facade.emit('error', error);
+    this.facade.emit('end');
+  }
+}
+
+/** Any other thing to do on a connection: ping, changeUser, prepare, ... */
+export class TaskStatement extends BaseStatement implements Statement {
+  readonly sql: string;
+  readonly #task: (connection: mysql.Connection, done: Done) => void;
+  readonly #callback: Callback;
+
+  constructor(
+    route: Route,
+    sql: string,
+    task: (connection: mysql.Connection, done: Done) => void,
+    callback: Callback,
+  ) {
+    super(route);
+    this.sql = sql;
+    this.#task = task;
+    this.#callback = callback;
+  }
+
+  send(connection: mysql.Connection, done: Done): void {
+    this.#task(connection, once(done));
+  }
+
+  succeed(rows: unknown, fields: unknown): void {
+    this.onSettled();
+    this.#callback(null, rows, fields);
+  }
+
+  fail(error: StatementError): void {
+    this.onSettled();
+    this.#callback(error);
+  }
+}

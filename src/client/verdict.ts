@@ -1,0 +1,138 @@
+import { MODE_READONLY } from '../wire/topology.js';
+import type { ErrorFacts, Outcome } from './errors.js';
+import type { RequestMode } from './route.js';
+
+/**
+ * What an error of a statement means: how far the statement got, and what to do about it. One table of codes, one rule per kind;
+ * message text is never looked at.
+ */
+
+type Kind =
+  /** No connection could be made, or it died. Says something about the server. */
+  | 'lost'
+  /** As `lost`, but the statement certainly did not leave. */
+  | 'unsent'
+  /** The server takes no writes. */
+  | 'read-only'
+  /** The application's own bound passed; says nothing about the server, but the connection is busy for ever. */
+  | 'timeout'
+  /** The server answered with an ordinary error. */
+  | 'answered';
+
+const KINDS: Readonly<Record<Exclude<Kind, 'answered'>, readonly (string | number)[]>> = {
+  lost: [
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'ECONNABORTED',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'EHOSTDOWN',
+    'ENETUNREACH',
+    'ENETDOWN',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'PROTOCOL_CONNECTION_LOST',
+    'PROTOCOL_PACKETS_OUT_OF_ORDER',
+    1053, // ER_SERVER_SHUTDOWN: the running statement may or may not have been undone
+    1927, // ER_CONNECTION_KILLED
+  ],
+  unsent: [
+    'EPIPE', // the kernel refused the write: the peer was gone before the statement left
+    3032, // ER_SERVER_OFFLINE_MODE
+    4031, // ER_CLIENT_INTERACTION_TIMEOUT: the server had closed the session before it read the statement
+  ],
+  'read-only': [
+    1290, // ER_OPTION_PREVENTS_STATEMENT: --read-only, --super-read-only (and other options: the session asks the server)
+    1792, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836, // ER_READ_ONLY_MODE
+  ],
+  timeout: ['PROTOCOL_SEQUENCE_TIMEOUT'],
+};
+
+const kindOfCode = new Map(
+  Object.entries(KINDS).flatMap(([kind, codes]) => codes.map(code => [code, kind as Kind] as const)),
+);
+
+/** mysql2's errors as far as they are looked at. */
+export interface StatementError extends Error {
+  code?: string | undefined;
+  errno?: number | undefined;
+  fatal?: boolean | undefined;
+  /** Set by the session on every error of a routed statement. */
+  fabric?: ErrorFacts;
+}
+
+export interface Circumstances {
+  /** `connect`: there was no connection yet; `send`: the statement was handed to one. */
+  readonly phase: 'connect' | 'send';
+  readonly mode: RequestMode;
+  readonly inTransaction: boolean;
+  /** The statement is COMMIT or one that commits implicitly, or cannot be told from one. */
+  readonly mayCommit: boolean;
+  /** The statement only reads, and no row of it was handed out yet. */
+  readonly repeatable: boolean;
+}
+
+export interface Verdict {
+  readonly outcome: Outcome;
+  /** The topology may be out of date. */
+  readonly refresh: boolean;
+  /** Tell the Fabric node (`threat.report_error`). */
+  readonly report: boolean;
+  /** Run the statement again, on whatever server is right then. */
+  readonly retry: boolean;
+  /** The connection is of no more use. */
+  readonly evict: boolean;
+}
+
+export function verdict(error: StatementError, at: Circumstances): Verdict {
+  const kind = kindOf(error);
+  if (at.phase === 'connect') return kind === 'answered' ? REFUSED : UNREACHED;
+  switch (kind) {
+    case 'lost':
+      return lost(at);
+    case 'unsent':
+      return at.inTransaction ? { ...lost(at), outcome: 'rolled-back' } : UNREACHED;
+    case 'read-only':
+      return readOnly(at);
+    case 'timeout':
+      return { ...lost(at), refresh: false, report: false, retry: false };
+    case 'answered':
+      return ANSWERED;
+  }
+}
+
+/** Whether the error says that the server takes no writes; only the server itself can tell for sure (1290 has other causes). */
+export function mayBeReadOnly(error: StatementError): boolean {
+  return kindOf(error) === 'read-only';
+}
+
+function kindOf(error: StatementError): Kind {
+  const kind = kindOfCode.get(error.errno ?? '') ?? kindOfCode.get(error.code ?? '');
+  if (kind !== undefined) return kind;
+  // mysql2 answers a statement on a closed connection with a fatal error that has neither code nor errno.
+  return error.fatal === true && error.code === undefined && error.errno === undefined ? 'unsent' : 'answered';
+}
+
+const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
+/** Wrong password, too many connections: the server is there, and trying again would not help. */
+const REFUSED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: true };
+const UNREACHED: Verdict = { outcome: 'not-executed', refresh: true, report: true, retry: true, evict: true };
+
+function lost(at: Circumstances): Verdict {
+  const rolledBack = at.inTransaction && !at.mayCommit;
+  return {
+    outcome: rolledBack ? 'rolled-back' : 'in-doubt',
+    refresh: true,
+    report: true,
+    retry: !at.inTransaction && at.mode === MODE_READONLY && at.repeatable,
+    evict: true,
+  };
+}
+
+/** A READONLY statement that writes is the caller's mistake; else the server lost its role and refused the statement whole. */
+function readOnly(at: Circumstances): Verdict {
+  if (at.mode === MODE_READONLY) return ANSWERED;
+  const outcome = at.inTransaction ? 'rolled-back' : 'not-executed';
+  return { outcome, refresh: true, report: false, retry: !at.inTransaction, evict: true };
+}
