@@ -15,8 +15,8 @@ import {
 } from './apt-sources.js';
 import { runProgram, whichProgram } from './run-program.js';
 
-/** What to do when no server can be fetched; part of every error that says so. */
-export const OTHER_WAYS =
+/** What to do when nothing can be fetched. */
+const OTHER_WAYS =
   'Put mysqld on PATH, name it in MYSQL2_FABRIC_MYSQLD, install it (on macOS: brew install mysql), ' +
   'or run servers with docker compose up and name them in FABRIC_TEST_SERVERS.';
 
@@ -36,8 +36,16 @@ export interface PackageChoice {
   choose(names: readonly string[]): readonly string[];
 }
 
-/** Fetches the chosen packages with all their libraries and unpacks them into `folder`/root. */
+/** Fetches the chosen packages with all their libraries and unpacks them into `folder`/root; or says what else can be done. */
 export async function unpackPackages(folder: string, choice: PackageChoice): Promise<Unpacked> {
+  try {
+    return await fetchAndUnpack(folder, choice);
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${OTHER_WAYS}`, { cause: error });
+  }
+}
+
+async function fetchAndUnpack(folder: string, choice: PackageChoice): Promise<Unpacked> {
   await requireTools();
   const distribution = parseOsRelease(await readFile('/etc/os-release', 'utf8').catch(() => ''));
   const architecture = (await runProgram(['dpkg', '--print-architecture'])).trim();
@@ -45,7 +53,7 @@ export async function unpackPackages(folder: string, choice: PackageChoice): Pro
   await runProgram(['apt-get', '-c', config, '-qq', 'update'], { timeout: UPDATE_BOUND });
   const names = (await runProgram(['apt-cache', '-c', config, 'pkgnames', choice.prefix])).split(/\s+/);
   const wanted = choice.choose(names);
-  if (wanted.length === 0) throw new Error(`The mirror of this machine has no ${choice.prefix}. ${OTHER_WAYS}`);
+  if (wanted.length === 0) throw new Error(`The mirror of this machine has no ${choice.prefix}.`);
   const debs = await download(folder, config, wanted);
   const root = await unpack(folder, debs);
   await Promise.all([rm(join(folder, 'apt'), { recursive: true }), rm(join(folder, 'debs'), { recursive: true })]);
@@ -53,19 +61,18 @@ export async function unpackPackages(folder: string, choice: PackageChoice): Pro
 }
 
 async function requireTools(): Promise<void> {
-  if (process.platform !== 'linux') throw new Error(`MySQL cannot be fetched on ${process.platform}. ${OTHER_WAYS}`);
-  if (!['x64', 'arm64'].includes(process.arch))
-    throw new Error(`MySQL cannot be fetched for ${process.arch}. ${OTHER_WAYS}`);
+  if (process.platform !== 'linux') throw new Error(`MySQL cannot be fetched on ${process.platform}.`);
+  if (!['x64', 'arm64'].includes(process.arch)) throw new Error(`MySQL cannot be fetched for ${process.arch}.`);
   for (const tool of ['apt-get', 'apt-cache', 'dpkg', 'dpkg-deb', 'tar']) {
     if ((await whichProgram(tool)) === undefined) {
-      throw new Error(`MySQL cannot be fetched here: there is no ${tool}. ${OTHER_WAYS}`);
+      throw new Error(`MySQL cannot be fetched here: there is no ${tool}.`);
     }
   }
 }
 
 async function sourceEntries(distribution: Distribution, architecture: string): Promise<string[]> {
   if (!['debian', 'ubuntu'].includes(distribution.id)) {
-    throw new Error(`MySQL can be fetched on Debian and Ubuntu, not on '${distribution.id}'. ${OTHER_WAYS}`);
+    throw new Error(`MySQL can be fetched on Debian and Ubuntu, not on '${distribution.id}'.`);
   }
   const signedBy = ['gpg', 'pgp']
     .map(ending => `/usr/share/keyrings/${distribution.id}-archive-keyring.${ending}`)
@@ -74,7 +81,7 @@ async function sourceEntries(distribution: Distribution, architecture: string): 
   const entries =
     mysqlSources(await fetchedSources(), distribution, options) ??
     mysqlSources(await writtenSources('/etc/apt'), distribution, options);
-  if (entries === undefined) throw new Error(`No ${distribution.id} mirror is configured in /etc/apt. ${OTHER_WAYS}`);
+  if (entries === undefined) throw new Error(`No ${distribution.id} mirror is configured in /etc/apt.`);
   return entries;
 }
 

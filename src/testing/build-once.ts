@@ -1,5 +1,5 @@
 /** Things that are built once for all processes: a lock, a private folder, and one atomic rename. */
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,6 +39,8 @@ export async function buildOnce<T>(work: BuildOnce<T>): Promise<T> {
 async function buildNow<T>(work: BuildOnce<T>): Promise<T> {
   await removeLeftovers(work);
   const folder = await mkdtemp(join(work.root, `building-${work.lock}-`));
+  // private until now to whoever builds; a server may run as another user
+  await chmod(folder, 0o755);
   try {
     const target = join(work.root, await work.build(folder));
     await rename(folder, target).catch(async () => {

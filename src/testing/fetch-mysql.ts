@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OTHER_WAYS, unpackPackages } from './apt-fetch.js';
+import { unpackPackages } from './apt-fetch.js';
 import { chooseServerPackage } from './apt-sources.js';
 import { runProgram } from './run-program.js';
 
@@ -131,8 +131,6 @@ export async function fetchLibraries56(folder: string): Promise<{ loader: string
   const { loader, libraries } = await unpackPackages(folder, {
     prefix: 'lib',
     choose: names => ['libc6', 'libstdc++6', 'libgcc-s1', 'libcrypt1'].filter(name => names.includes(name)),
-  }).catch(error => {
-    throw new Error(`MySQL 5.6 lacks a library on this machine. ${OTHER_WAYS}`, { cause: error });
   });
   const relative = (path: string) => path.slice(folder.length + 1);
   return { loader: relative(loader), libraries: ['lib', relative(libraries)] };

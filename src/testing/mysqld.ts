@@ -80,7 +80,8 @@ export class Mysqld extends ReachableServer {
 
   /** Whether the process exists; a paused one does. */
   get running(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    const child = this.#child;
+    return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
   /** Starts it again after `stop` or `kill`: same port, same data. Nothing happens while it runs. */
@@ -123,8 +124,8 @@ export class Mysqld extends ReachableServer {
 
   /** Kills it and removes its files, unless they are to be kept. It cannot be started again. */
   async remove(): Promise<void> {
-    await this.kill();
     servers.delete(this);
+    await this.kill();
     if (!this.#settings.keepDir) await rm(this.#settings.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -198,14 +199,19 @@ export class Mysqld extends ReachableServer {
   }
 
   #failure(what: string, cause: unknown): Error {
-    return new Error(`MySQL ${this.version} on port ${this.port} ${what}. End of ${this.logFile}:\n${this.log()}`, {
-      cause,
-    });
+    // a server that gives up says why, and then at length how each of its plugins shuts down
+    const lines = this.log(200)
+      .split('\n')
+      .filter(line => !line.includes('Shutting down plugin'));
+    const end = lines.slice(-40).join('\n');
+    return new Error(`MySQL ${this.version} on port ${this.port} ${what}. End of ${this.logFile}:\n${end}`, { cause });
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL', timeout: number): Promise<void> {
+    // one that has just ended may be on its way back, after RESTART
+    if (!this.running) await this.#exited;
     const child = this.#child;
-    if (child === undefined || !this.running) return await this.#exited.then(() => {});
+    if (child === undefined || !this.running) return;
     child.kill(signal);
     // a stopped process takes no signal but these two
     child.kill('SIGCONT');

@@ -41,7 +41,9 @@ let current: { folder: RunFolder; guardian: ChildProcess } | undefined;
 /** This process's folder; made, with its guardian, at the first call. */
 export function runFolder(): RunFolder {
   current ??= openRunFolder(baseFolder());
-  return current.folder;
+  const { guardian, folder } = current;
+  if (guardian.exitCode !== null || guardian.signalCode !== null) current.guardian = startGuardian(folder.path);
+  return folder;
 }
 
 /** The command, run by a shell that first writes its process id: from then on the guardian knows it. No folder, no start. */
@@ -87,7 +89,11 @@ function startGuardian(path: string): ChildProcess {
 /** Kills, at once, every server of a run folder whose process id still belongs to it, and removes the folder. */
 function endServers(path: string): void {
   for (const pid of writtenPids(path)) killQuietly(pid);
-  rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // a dying server still wrote to it; the guardian removes it in a moment
+  }
 }
 
 function writtenPids(path: string): number[] {

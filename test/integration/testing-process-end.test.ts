@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Mysqld, testServers } from '../../src/testing.js';
 
 const SCRIPT = `
@@ -89,7 +89,7 @@ test('servers named by the environment are reset and cannot be killed', async ()
   const [a, b] = [await Mysqld.start(), await Mysqld.start()];
   await a.query('CREATE TABLE app.old (id INT)');
   await a.query('SET GLOBAL read_only = ON');
-  process.env.FABRIC_TEST_SERVERS = `${a.address}, ${b.address}`;
+  vi.stubEnv('FABRIC_TEST_SERVERS', `${a.address}, ${b.address}`);
   try {
     const [server] = await testServers(1);
     expect(server).toMatchObject({ managed: false, address: a.address, version: a.version });
@@ -101,7 +101,7 @@ test('servers named by the environment are reset and cannot be killed', async ()
     expect(a.running).toBe(true);
     await expect(testServers(3)).rejects.toThrow('names 2 servers; this test needs 3');
   } finally {
-    delete process.env.FABRIC_TEST_SERVERS;
+    vi.unstubAllEnvs();
     await Mysqld.stopAll();
   }
 });
