@@ -40,6 +40,7 @@ export class MysqlServer implements ManagedServer {
       version: this.#session.version,
       variables: new Map(variables.map(row => [text(row.Variable_name).toLowerCase(), text(row.Value)])),
       grants: grants.map(row => text(Object.values(row)[0])),
+      passwordLength: this.#session.account.password.length,
     });
   }
 

@@ -48,23 +48,31 @@ export interface ManagedServer {
   replicaStatus(): Promise<ReplicaStatus | null>;
 
   /**
-   * Makes the server refuse writes: `super_read_only` where it exists; else `read_only`, and open transactions are made to fail.
-   * Running statements get a bounded time to end; then they are killed.
+   * Makes the server refuse writes: `super_read_only` where it exists; else `read_only`, and all clients are killed, because those with SUPER
+   * could go on. Open transactions fail when they commit. Statements and table locks that hold this up get 1 s, then all clients are killed.
+   * Takes at most that second and a few times the session's timeout.
    */
   fence(): Promise<void>;
-  /** Ends every client connection but replication's, the system's and this account's own. Resolves to how many. */
+  /**
+   * Ends every client connection but replication's, the system's and this account's own, and waits, bounded, until they are gone. Resolves to
+   * how many. One that the account may not kill (8.0.16+: SYSTEM_USER) stays.
+   */
   killClients(): Promise<number>;
   /** Lets the server accept writes. */
   unfence(): Promise<void>;
 
   /**
    * Follow `source` with auto-positioning and the `[servers]` account, and wait until both threads run. Read-only is switched on first.
-   * Rejects with the thread's own error when one stops.
+   * Nothing is interrupted when it follows `source` already. Rejects with `REPLICA_IO_ERROR` or `REPLICA_SQL_ERROR` and the thread's own words
+   * when one reports an error; the replica then goes on trying where MySQL does (unreachable source, refused account).
    */
   follow(source: Address): Promise<void>;
   /** Stops both threads; harmless when there are none. */
   stopReplication(): Promise<void>;
-  /** Stops receiving, keeps applying what was received. */
+  /**
+   * Stops receiving, keeps applying what was received. Where the source is frozen and the receiver tries to reach it, MySQL 8.0 and newer
+   * need 2 s for this.
+   */
   stopReceiving(): Promise<void>;
   /** Starts applying again without receiving: a promotion's candidate drains its relay log. */
   startApplying(): Promise<void>;
@@ -72,7 +80,10 @@ export interface ManagedServer {
   forgetSource(): Promise<void>;
   /** Waits until all of `gtids` is applied; false when `timeout` (ms) passes first or the applier is not running. */
   waitForExecuted(gtids: string, timeout: number): Promise<boolean>;
-  /** Semi-synchronous replication, where its plugins are loaded: a primary waits for acknowledgements, a secondary gives them. No plugin: nothing. */
+  /**
+   * Semi-synchronous replication, where its plugins are loaded: a primary waits for acknowledgements, a secondary gives them. No plugin: nothing.
+   * A receiver that runs is restarted when that changes for it, so the order of this and `follow` does not matter; before `follow` is cheaper.
+   */
   setSemiSync(role: 'primary' | 'secondary'): Promise<void>;
 
   /** Round trip that proves the session and the server answer. */
@@ -96,8 +107,10 @@ export interface Replication {
 export class AdminError extends Error {
   override readonly name = 'AdminError';
   /**
-   * @param code mysql2's or Node's code; `ETIMEDOUT` for a wait that passed its bound.
-   * @param unreachable true: no answer came (connect failure, connection lost, timeout); false: the server answered with an error.
+   * @param code mysql2's or Node's code; `ETIMEDOUT` for a wait that passed its bound; `REPLICA_IO_ERROR`, `REPLICA_SQL_ERROR` and
+   *   `REPLICA_NOT_CONFIGURED` from `follow`.
+   * @param unreachable true: no answer came (connect failure, connection lost, timeout); false: the server lives, but refused or did not reach
+   *   the wanted state in time.
    */
   constructor(
     message: string,

@@ -9,6 +9,8 @@ export interface ServerFacts {
   readonly variables: ReadonlyMap<string, string>;
   /** Rows of `SHOW GRANTS FOR CURRENT_USER()`. */
   readonly grants: readonly string[];
+  /** Of the account's password, in characters. */
+  readonly passwordLength: number;
 }
 
 interface VariableRule {
@@ -59,10 +61,16 @@ const PRIVILEGES: readonly (readonly string[])[] = [
 const SUPER_PARTS = ['SYSTEM_VARIABLES_ADMIN', 'CONNECTION_ADMIN', 'REPLICATION_SLAVE_ADMIN'];
 
 const OLDEST = '5.6.8';
+const LONGEST_PASSWORD = 32;
 
 /** One sentence for each thing that keeps the server from being managed; empty: nothing does. */
 export function requirementIssues(facts: ServerFacts): string[] {
-  return [...versionIssues(facts.version), ...variableIssues(facts.variables), ...privilegeIssues(facts)];
+  return [
+    ...versionIssues(facts.version),
+    ...variableIssues(facts.variables),
+    ...privilegeIssues(facts),
+    ...passwordIssues(facts.passwordLength),
+  ];
 }
 
 function versionIssues(version: string): string[] {
@@ -86,6 +94,12 @@ function privilegeIssues({ version, grants }: ServerFacts): string[] {
   return [...PRIVILEGES, ...superParts]
     .filter(choices => !choices.some(privilege => held.has(privilege)))
     .map(choices => `The account lacks the privilege ${choices.join(' (or ')}${choices.length > 1 ? ')' : ''} ON *.*.`);
+}
+
+/** 5.6 cuts a longer one short without a word, so that replicas are refused. */
+function passwordIssues(length: number): string[] {
+  if (length <= LONGEST_PASSWORD) return [];
+  return [`The account's password has ${length} characters; replication takes at most ${LONGEST_PASSWORD} characters.`];
 }
 
 /** Only what is granted on everything counts: less would fail for one database and not for another. */

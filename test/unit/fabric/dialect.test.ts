@@ -70,8 +70,11 @@ describe('requirementIssues', () => {
     log_slave_updates: 'ON',
     server_id: '7',
   };
-  const facts = (over: { version?: string; variables?: Record<string, string>; grants?: string[] } = {}) => ({
+  const facts = (
+    over: { version?: string; variables?: Record<string, string>; grants?: string[]; passwordLength?: number } = {},
+  ) => ({
     version: over.version ?? '5.6.24-log',
+    passwordLength: over.passwordLength ?? 32,
     variables: new Map(Object.entries(over.variables ?? good)),
     grants: over.grants ?? [
       "GRANT ALL PRIVILEGES ON *.* TO 'fabric'@'%' IDENTIFIED BY PASSWORD '*CB' WITH GRANT OPTION",
@@ -110,6 +113,12 @@ describe('requirementIssues', () => {
       "The server's version is 5.6.7; 5.6.8 or newer is required.",
     ]);
     expect(requirementIssues(facts({ version: '10.11.19-MariaDB-0+deb12u1' }))[0]).toContain('MariaDB');
+  });
+
+  it('refuses a password that replication would cut short', () => {
+    expect(requirementIssues(facts({ passwordLength: 33 }))).toEqual([
+      "The account's password has 33 characters; replication takes at most 32 characters.",
+    ]);
   });
 
   it('names missing privileges, whatever the rows they come in', () => {
