@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { declareFaulty } from '../../src/fabric/procedures/declare-faulty.js';
 import { promote } from '../../src/fabric/procedures/promote.js';
-import { Mysqld, startMysqlds } from '../../src/testing.js';
+import { type Mysqld, startMysqlds } from '../../src/testing.js';
 import { GROUP, HaGroup, until } from './ha-group.js';
 
 const report = (server: string, updateOnly = false) =>
@@ -38,7 +38,9 @@ describe.each(['9.7', '5.6'])('failover on MySQL %s', version => {
     const killed = performance.now();
     await first.kill();
     await until(newPrimary);
-    console.log(`failover on ${first.version}: ${Math.round(performance.now() - killed)} ms from kill -9 to the new primary`);
+    console.log(
+      `failover on ${first.version}: ${Math.round(performance.now() - killed)} ms from kill -9 to the new primary`,
+    );
     const { length } = writer.acknowledged;
     await until(async () => writer.acknowledged.length > length + 50);
     await writer.stop();
@@ -58,7 +60,9 @@ describe.each(['9.7', '5.6'])('failover on MySQL %s', version => {
     const frozen = performance.now();
     first.pause();
     await until(newPrimary);
-    console.log(`failover on ${first.version}: ${Math.round(performance.now() - frozen)} ms from SIGSTOP to the new primary`);
+    console.log(
+      `failover on ${first.version}: ${Math.round(performance.now() - frozen)} ms from SIGSTOP to the new primary`,
+    );
     expect(performance.now() - frozen).toBeLessThan(8_000);
     const resumed = performance.now();
     first.resume();

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { promote } from '../../src/fabric/procedures/promote.js';
-import { Mysqld, startMysqlds } from '../../src/testing.js';
-import { GROUP, HaGroup, until } from './ha-group.js';
+import { type Mysqld, startMysqlds } from '../../src/testing.js';
+import { GROUP, HaGroup, intercept, until } from './ha-group.js';
 
 const to = (candidate: string | null, updateOnly = false) => promote({ group: GROUP, candidate, updateOnly });
 
@@ -38,4 +38,147 @@ describe.each(['9.7', '5.6'])('switchover on MySQL %s', version => {
       await until(async () => (await writer.lostOn(server)).length === 0);
     }
   });
+
+  test('the best secondary is chosen by itself; a spare only by name', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    const [first, second, third] = servers as [Mysqld, Mysqld, Mysqld];
+    await ha.change(second, { weight: 0.5 });
+    await ha.do(to(null));
+    expect(await ha.expectOnePrimary()).toBe(third);
+    await ha.change(second, { status: 1, mode: 0 });
+    await ha.change(first, { status: 1, mode: 0 });
+    expect(await ha.refuse(to(null))).toBe(
+      `GroupError: There is no valid candidate that can be automatically chosen in group (${GROUP}). Please, choose one manually.`,
+    );
+    await ha.do(to(ha.uuid(second)));
+    expect(await ha.statuses()).toEqual(['SPARE', 'PRIMARY', 'SECONDARY']);
+    expect(await ha.expectOnePrimary()).toBe(second);
+  });
+
+  test('what cannot be promoted is refused, and nothing changes', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    const [first, second, third] = servers as [Mysqld, Mysqld, Mysqld];
+    expect(await ha.refuse(promote({ group: 'none', candidate: null, updateOnly: false }))).toBe(
+      'GroupError: Group (none) does not exist.',
+    );
+    expect(await ha.refuse(to('127.0.0.1:1'))).toBe(
+      `GroupError: Group (${GROUP}) does not contain server (127.0.0.1:1).`,
+    );
+    expect(await ha.refuse(to(first.address))).toBe(
+      `ServerError: Candidate slave (${ha.uuid(first)}) is already master.`,
+    );
+    expect(await ha.refuse(to(null, true))).toContain('The new master must be specified');
+    await second.query(version === '5.6' ? 'STOP SLAVE SQL_THREAD' : 'STOP REPLICA SQL_THREAD');
+    expect(await ha.refuse(to(ha.uuid(second)))).toContain('its applier is stopped');
+    await third.query('SET GLOBAL read_only = OFF');
+    await third.query('CREATE TABLE app.errant (id INT)');
+    expect(await ha.refuse(to(ha.uuid(third)))).toContain(`${ha.uuid(third)}:1`);
+    const refusal = await ha.refuse(to(null));
+    expect(refusal).toMatch(/^GroupError: There is no valid candidate /);
+    expect(refusal).toContain('its applier is stopped');
+    expect(refusal).toContain(`${ha.uuid(third)}:1`);
+    expect(await ha.statuses()).toEqual(['PRIMARY', 'SECONDARY', 'SECONDARY']);
+    expect((await ha.group()).primary).toBe(ha.uuid(first));
+  });
+
+  test('update_only changes the store alone', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    const [first, second] = servers as [Mysqld, Mysqld];
+    await ha.do(to(ha.uuid(second), true));
+    expect(await ha.statuses()).toEqual(['SECONDARY', 'PRIMARY', 'SECONDARY']);
+    expect(await ha.writable()).toEqual([first]);
+  });
+
+  test('a secondary that cannot follow the new primary becomes FAULTY, the promotion stands', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    const [, second, third] = servers as [Mysqld, Mysqld, Mysqld];
+    await third.query('SET GLOBAL read_only = OFF');
+    await third.query('CREATE TABLE app.errant (id INT)');
+    await ha.do(to(ha.uuid(second)));
+    expect(await ha.statuses()).toEqual(['SECONDARY', 'PRIMARY', 'FAULTY']);
+    expect(ha.sentences.join('\n')).toContain(`lacks: ${ha.uuid(third)}:1`);
+  });
+});
+
+describe('a switchover during which a server dies', () => {
+  let servers: Mysqld[];
+  let ha: HaGroup;
+
+  beforeAll(async () => {
+    servers = await startMysqlds(3);
+  });
+  afterAll(() => Promise.all(servers.map(server => server.remove())));
+  afterEach(() => ha.stop());
+
+  /** Kills `server` at the `nth` call of `method` on it, before or after the call is carried out. */
+  function killedAt(server: Mysqld, method: string, nth: number, when: 'before' | 'after'): HaGroup {
+    let calls = 0;
+    const kill = async (port: number, called: string) => {
+      if (!armed || port !== server.port || called !== method) return;
+      calls += 1;
+      if (calls === nth) await server.kill();
+    };
+    return new HaGroup(servers, { wrap: real => intercept(real, { [when]: kill }) });
+  }
+  let armed = false;
+
+  test.each([
+    ['waitForExecuted', 1, 'before'],
+    ['waitForExecuted', 1, 'after'],
+    ['waitForExecuted', 2, 'before'],
+    ['waitForExecuted', 2, 'after'],
+    ['forgetSource', 1, 'before'],
+    ['forgetSource', 1, 'after'],
+    ['setSemiSync', 1, 'after'],
+    ['unfence', 1, 'before'],
+    ['unfence', 1, 'after'],
+  ] as const)(
+    'the candidate, at %s (call %i, %s it): the old primary takes the writes again',
+    async (method, nth, when) => {
+      const [first, second] = servers as [Mysqld, Mysqld];
+      armed = false;
+      ha = killedAt(second, method, nth, when);
+      await ha.form();
+      armed = true;
+      expect(await ha.refuse(to(ha.uuid(second)))).not.toBe('');
+      expect(second.running).toBe(false);
+      expect(await ha.expectOnePrimary()).toBe(first);
+      // What comes back is either a secondary that was never opened, or it is fenced.
+      ha.watch();
+      await second.query('DO 1').catch(() => second.start());
+      await until(async () => !(await ha.record(second)).needsFencing);
+      expect((await ha.group()).primary).toBe(ha.uuid(first));
+    },
+  );
+
+  test.each([
+    ['fence', 1, 'before'],
+    ['fence', 1, 'after'],
+    ['executed', 2, 'before'],
+    ['executed', 3, 'before'],
+    ['killClients', 1, 'before'],
+    ['killClients', 1, 'after'],
+    ['follow', 1, 'before'],
+  ] as const)(
+    'the old primary, at %s (call %i, %s it): one of the others takes the writes',
+    async (method, nth, when) => {
+      const [first] = servers as [Mysqld];
+      armed = false;
+      ha = killedAt(first, method, nth, when);
+      await ha.form();
+      ha.watch();
+      armed = true;
+      await ha.runner.run(to(null)).done;
+      await until(async () => (await ha.writable()).length === 1 && !ha.runner.busy(GROUP));
+      expect(first.running).toBe(false);
+      expect(await ha.expectOnePrimary()).not.toBe(first);
+      await first.start();
+      await until(async () => !(await ha.record(first)).needsFencing);
+      await ha.expectOnePrimary();
+    },
+  );
 });
