@@ -2,5 +2,5 @@
 
 export type { Log } from './fabric/context.js';
 export { CommandError, type CommandErrorKind } from './fabric/errors.js';
-export { type CallResult, createFabric, type Fabric } from './fabric/node.js';
+export { type CallResult, createFabric, type Fabric, type FabricAddress } from './fabric/node.js';
 export type { EndpointOptions, FabricNodeOptions, OptionError } from './fabric/options.js';

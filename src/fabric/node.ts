@@ -7,10 +7,11 @@ import type { Context, Log } from './context.js';
 import { createDetector } from './detector.js';
 import { startXmlRpc, type XmlRpcEndpoint } from './endpoints/xmlrpc.js';
 import { CommandError } from './errors.js';
-import { formatAddress } from './model.js';
-import { type FabricNodeOptions, parseFabricOptions } from './options.js';
+import { formatAddress, parseAddress } from './model.js';
+import { type FabricNodeOptions, parseFabricOptions, XMLRPC_PORT } from './options.js';
 import { createRunner } from './procedures/run.js';
 import { createReplication } from './replication/admin-connection.js';
+import type { Address } from './replication/replication.js';
 import { createMemoryStore } from './store/memory.js';
 
 /** The composition root: here, and nowhere else, the parts of a node are made and put together. */
@@ -21,13 +22,19 @@ export interface Fabric {
   start(): Promise<void>;
   /** Ends everything, in a bounded time; procedures under way get 10 s. Stopped twice is stopped. */
   stop(): Promise<void>;
-  /** `host:port` of the XML-RPC endpoint; while the node runs, with the port it really got. */
-  readonly address: string;
+  /** Where it listens: while the node runs, with the ports that it really got. */
+  readonly address: FabricAddress;
   /**
    * Carries out a command in this process, with its arguments in wire order: `call('group.add', 'my_group', 'db1:3306')`.
    * @throws CommandError with the message that the wire would show.
    */
   call(name: string, ...args: readonly unknown[]): Promise<CallResult>;
+}
+
+/** Where a node listens, by protocol. */
+export interface FabricAddress {
+  readonly xmlrpc: Address;
+  readonly mysql?: Address;
 }
 
 /** What a command answered. */
@@ -65,12 +72,12 @@ export function createNode(context: Context): Fabric {
   const { options } = context;
   let running: Promise<RunningNode> | undefined;
   let stopping: Promise<void> = Promise.resolve();
-  let address = options.protocol.xmlrpc.address;
+  let address: FabricAddress = { xmlrpc: configuredAddress(options.protocol.xmlrpc.address) };
 
   const startOnce = async (): Promise<RunningNode> => {
     await stopping;
     const node = await startNode(context);
-    address = formatAddress(node.endpoint.address);
+    address = { xmlrpc: node.endpoint.address };
     return node;
   };
   const current = async (): Promise<RunningNode> => {
@@ -136,6 +143,12 @@ async function startNode(context: Context): Promise<RunningNode> {
   }
   log.info(`Listening for XML-RPC on ${formatAddress(endpoint.address)}.`);
   return { commandContext, endpoint, stop };
+}
+
+/** As it was configured, before the node knows its port; checked already. */
+function configuredAddress(text: string): Address {
+  const parsed = parseAddress(text, XMLRPC_PORT, true);
+  return 'value' in parsed ? parsed.value : { host: text, port: 0 };
 }
 
 /** An address that means "all of this machine's" is none that a client could use: it is told the machine's name. */

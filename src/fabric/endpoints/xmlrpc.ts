@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DigestGuard, ha1 } from '../../wire/digest.js';
 import type { CommandContext } from '../commands/define.js';
 import { parseAddress } from '../model.js';
@@ -43,10 +45,11 @@ export async function startXmlRpc(
   const bounds = { ...LIMITS, ...limits };
   const admit = createAdmission(options);
   const answer = createAnswerer(context);
-  let stopping = false;
+  const underWay = new Set<ServerResponse>();
 
   const server = createLimitedServer(bounds, (request, response) => {
-    if (stopping) response.setHeader('Connection', 'close');
+    underWay.add(response);
+    response.once('close', () => underWay.delete(response));
     serve(request, response, bounds.body, admit, answer).catch((error: unknown) => {
       context.log.error(`an XML-RPC call broke: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
       if (!response.headersSent) end(response, 500);
@@ -55,10 +58,7 @@ export async function startXmlRpc(
   const address = await listen(server, options.address);
   return {
     address,
-    async stop(grace) {
-      stopping = true;
-      await close(server, grace);
-    },
+    stop: grace => close(server, underWay, grace),
   };
 }
 
@@ -91,12 +91,15 @@ async function listen(server: Server, text: string): Promise<{ host: string; por
   return { host, port: (server.address() as AddressInfo).port };
 }
 
-async function close(server: Server, grace: number): Promise<void> {
+/** Connections on which nothing is asked are not waited for, and none is kept for another call. */
+async function close(server: Server, underWay: ReadonlySet<ServerResponse>, grace: number): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), grace);
+  const ended = Promise.all([...underWay].map(response => once(response, 'close')));
+  const timeUp = new AbortController();
+  await Promise.race([ended, sleep(grace, undefined, { signal: timeUp.signal }).catch(() => {})]);
+  timeUp.abort();
+  server.closeAllConnections();
   await closed;
-  clearTimeout(timer);
 }
 
 /** What to send instead of an answer; null: come in. */

@@ -332,8 +332,7 @@ describe('dump', () => {
   });
 
   it('lists this node', async () => {
-    const [host, port] = node.fabric.address.split(':');
-    const self = [{ host, port: Number(port) }];
+    const self = [node.fabric.address.xmlrpc];
     expect((await call('dump.fabric_nodes')).rows).toEqual(self);
     expect((await call('dump.fabric_nodes', 'protocol.xmlrpc')).rows).toEqual(self);
     expect((await call('dump.fabric_nodes', 'protocol.mysql')).rows).toEqual([]);
