@@ -69,7 +69,17 @@ class MysqlSession implements Session {
     this.#socket = connectSocket({ host: address.host, port: address.port, noDelay: true });
     this.#socket.once('close', () => this.#lose());
     const stream = () => this.#socket;
-    this.#connection = createConnection({ ...connectOptions, user, password, connectTimeout: timeout, stream });
+    const { host, port } = address;
+    // Host and port still name the server whose TLS certificate is checked.
+    this.#connection = createConnection({
+      ...connectOptions,
+      host,
+      port,
+      user,
+      password,
+      connectTimeout: timeout,
+      stream,
+    });
     this.#connection.on('error', () => this.#lose());
     this.#connection.on('end', () => this.#lose());
   }

@@ -72,10 +72,13 @@ export async function setSemiSync(session: Session, dialect: Dialect, role: 'pri
     const side = SEMI_SYNC_FLAGS[variable];
     const wanted = side === role ? 'ON' : 'OFF';
     if (!side || row.Value === wanted) continue;
-    await session.run(`SET GLOBAL ${variable} = ${wanted}`);
+    await session.run(`SET GLOBAL ${variable} = ${wanted}`, [], { extra: SEMI_SYNC_SECONDS * 1000 });
     if (side === 'secondary') await restartReceiver(session, dialect);
   }
 }
+
+/** Switching the primary's side off waits for its receiver of acknowledgements, which looks up once a second. */
+const SEMI_SYNC_SECONDS = 2;
 
 const SEMI_SYNC_FLAGS: Readonly<Record<string, 'primary' | 'secondary'>> = {
   rpl_semi_sync_source_enabled: 'primary',

@@ -83,6 +83,7 @@ export interface ManagedServer {
   /**
    * Semi-synchronous replication, where its plugins are loaded: a primary waits for acknowledgements, a secondary gives them. No plugin: nothing.
    * A receiver that runs is restarted when that changes for it, so the order of this and `follow` does not matter; before `follow` is cheaper.
+   * Making a primary a secondary takes up to 1 s: not in the gap in which nobody takes writes.
    */
   setSemiSync(role: 'primary' | 'secondary'): Promise<void>;
 
