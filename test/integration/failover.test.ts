@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { declareFaulty } from '../../src/fabric/procedures/declare-faulty.js';
 import { promote } from '../../src/fabric/procedures/promote.js';
-import { type Mysqld, startMysqlds } from '../../src/testing.js';
+import type { Replication } from '../../src/fabric/replication/replication.js';
+import { FaultProxy, type Mysqld, startMysqlds } from '../../src/testing.js';
 import { GROUP, HaGroup, until } from './ha-group.js';
 
 const report = (server: string, updateOnly = false) =>
@@ -169,4 +170,38 @@ describe('failover with semi-synchronous replication', () => {
       await Promise.all(servers.map(server => server.remove()));
     }
   }, 60_000);
+});
+
+describe('a network that is cut between the node and the primary only', () => {
+  test('costs nothing as long as a replica hears from the primary, and a failover when none does', async () => {
+    const servers = await startMysqlds(3);
+    const [first] = servers as [Mysqld, Mysqld, Mysqld];
+    const proxy = await FaultProxy.start({ port: first.port });
+    const wrap = (real: Replication): Replication => ({
+      connect: (address, timeout) =>
+        real.connect(address.port === first.port ? { host: first.host, port: proxy.port } : address, timeout),
+    });
+    const ha = new HaGroup(servers, { wrap, failureTracking: { detectionInterval: 2, detections: 2 } });
+    try {
+      await ha.form();
+      ha.watch();
+      const writer = ha.writer();
+      await writer.start();
+      await sleep(500);
+      proxy.blackhole();
+      proxy.cut();
+      await sleep(5_000);
+      expect(await ha.statuses()).toEqual(['PRIMARY', 'SECONDARY', 'SECONDARY']);
+      expect(ha.sentences.join('\n')).toContain('2 of its replicas hear from it');
+      expect(writer.longestPause).toBeLessThan(500);
+      await writer.stop();
+      await first.kill();
+      await until(async () => (await ha.statuses())[0] === 'FAULTY' && !ha.runner.busy(GROUP));
+      expect(await ha.expectOnePrimary()).not.toBe(first);
+    } finally {
+      await ha.stop();
+      await proxy.stop();
+      await Promise.all(servers.map(server => server.remove()));
+    }
+  });
 });

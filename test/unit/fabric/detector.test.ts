@@ -1,0 +1,235 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Context } from '../../../src/fabric/context.js';
+import { createDetector, type Detector } from '../../../src/fabric/detector.js';
+import { parseFabricOptions } from '../../../src/fabric/options.js';
+import type { Procedure, Runner } from '../../../src/fabric/procedures/run.js';
+import { AdminError, type ManagedServer, type ReplicaStatus } from '../../../src/fabric/replication/replication.js';
+import { createMemoryStore } from '../../../src/fabric/store/memory.js';
+import type { RunRecord, ServerRecord } from '../../../src/fabric/store/store.js';
+
+/** Only the timing and the order of looks are tested with these stand-ins; what real servers do is tested on real servers. */
+
+const UUIDS = [
+  '00000000-0000-0000-0000-000000000001',
+  '00000000-0000-0000-0000-000000000002',
+  '00000000-0000-0000-0000-000000000003',
+];
+const [P = '', S1 = ''] = UUIDS;
+
+class FakeServer {
+  alive = true;
+  refuses = false;
+  io: ReplicaStatus['ioThread'] = 'running';
+  connects = 0;
+  open = 0;
+  readonly #listeners = new Set<() => void>();
+
+  die(): void {
+    this.alive = false;
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    for (const listener of listeners) listener();
+  }
+
+  connect(address: { host: string; port: number }): ManagedServer {
+    this.connects += 1;
+    if (this.refuses) throw new AdminError('too many', address, 'ER_CON_COUNT_ERROR', false);
+    if (!this.alive) throw new AdminError('refused', address, 'ECONNREFUSED', true);
+    this.open += 1;
+    const own = new Set<() => void>();
+    const status = { source: { host: 'h', port: 1 }, sourceUuid: P, ioThread: this.io };
+    const server: Partial<ManagedServer> = {
+      ping: async () => {},
+      replicaStatus: async () => ({ ...status, ioThread: this.io }) as ReplicaStatus,
+      onLost: listener => {
+        own.add(listener);
+        this.#listeners.add(listener);
+      },
+      close: () => {
+        this.open -= 1;
+        for (const listener of own) this.#listeners.delete(listener);
+      },
+    };
+    return server as ManagedServer;
+  }
+}
+
+let servers: FakeServer[];
+let primary: FakeServer;
+let replica: FakeServer;
+let other: FakeServer;
+let replicas: FakeServer[];
+let declared: string[];
+let sentences: string[];
+let busy: boolean;
+let context: Context;
+let detector: Detector;
+
+const PERIOD = 100;
+
+beforeEach(async () => {
+  servers = UUIDS.map(() => new FakeServer());
+  [primary, replica, other] = servers as [FakeServer, FakeServer, FakeServer];
+  replicas = [replica, other];
+  declared = [];
+  sentences = [];
+  busy = false;
+  const say = (sentence: string) => {
+    sentences.push(sentence);
+  };
+  const options = parseFabricOptions({
+    servers: { user: 'u', password: 'p' },
+    protocol: { xmlrpc: { password: 'p' } },
+  });
+  const failureTracking = {
+    ...options.failureTracking,
+    detections: 3,
+    detectionInterval: (PERIOD * 3) / 1000,
+    detectionTimeout: 0.05,
+  };
+  const store = createMemoryStore();
+  context = {
+    options: { ...options, failureTracking },
+    store,
+    replication: { connect: async address => (servers[address.port - 1] as FakeServer).connect(address) },
+    log: { debug: say, info: say, warn: say, error: say },
+    now: Date.now,
+  };
+  const records = UUIDS.map(
+    (uuid, index): ServerRecord => ({
+      uuid,
+      host: 'h',
+      port: index + 1,
+      status: uuid === P ? 3 : 2,
+      mode: uuid === P ? 3 : 1,
+      weight: 1,
+      needsFencing: false,
+    }),
+  );
+  await store.createGroup({
+    id: 'g',
+    description: null,
+    active: true,
+    primary: P,
+    primarySince: 0,
+    baseline: null,
+    servers: records,
+  });
+  detector = createDetector(context, { run: declare, busy: () => busy } as Partial<Runner> as Runner);
+  detector.watch('g');
+  await sleep(PERIOD / 2);
+});
+
+afterEach(() => detector.stop());
+
+/** Stands in for the runner: notes who is declared FAULTY, and does no more than that. */
+function declare(procedure: Pick<Procedure, 'data'>): { uuid: string; done: Promise<RunRecord> } {
+  const { server } = procedure.data as { server: string };
+  declared.push(server);
+  const done = context.store.group('g').then(async group => {
+    if (!group) throw new Error('no group');
+    const marked = group.servers.map(record => (record.uuid === server ? { ...record, status: 0 as const } : record));
+    await context.store.saveGroup({ ...group, primary: server === P ? S1 : group.primary, servers: marked });
+    return { error: null } as RunRecord;
+  });
+  return { uuid: '', done };
+}
+
+describe('the detector', () => {
+  test('leaves healthy servers alone, and holds one connection to each', async () => {
+    await sleep(PERIOD * 5);
+    expect(declared).toEqual([]);
+    expect(servers.map(({ open }) => open)).toEqual([1, 1, 1]);
+  });
+
+  test('declares a primary dead at once that neither it nor the replicas hear', async () => {
+    for (const each of replicas) each.io = 'connecting';
+    primary.die();
+    await sleep(90);
+    expect(declared).toEqual([P]);
+    expect(sentences.join()).toContain('neither this node nor any of the 2 replicas');
+  });
+
+  test('never declares a primary dead that a replica hears, and does when it no longer does', async () => {
+    replica.io = 'connecting';
+    primary.die();
+    await sleep(PERIOD * 8);
+    expect(declared).toEqual([]);
+    other.io = 'connecting';
+    await sleep(260);
+    expect(declared).toEqual([P]);
+  });
+
+  test('takes a replica with stopped threads for no witness', async () => {
+    for (const each of replicas) each.io = 'stopped';
+    primary.die();
+    await sleep(PERIOD);
+    expect(declared).toEqual([]);
+    await sleep(PERIOD * 5);
+    expect(declared).toEqual([P]);
+  });
+
+  test('declares a secondary dead after so many failed rounds, not sooner', async () => {
+    replica.die();
+    await sleep(PERIOD * 1.5);
+    expect(declared).toEqual([]);
+    await sleep(PERIOD * 3);
+    expect(declared).toEqual([S1]);
+  });
+
+  test('counts anew when a server has answered', async () => {
+    replica.die();
+    await sleep(PERIOD * 1.5);
+    replica.alive = true;
+    await sleep(PERIOD * 1.5);
+    replica.die();
+    await sleep(PERIOD * 1.2);
+    expect(declared).toEqual([]);
+  });
+
+  test('takes an error that the server sent for an answer', async () => {
+    for (const server of servers) server.refuses = true;
+    await sleep(PERIOD * 8);
+    expect(declared).toEqual([]);
+  });
+
+  test('does not judge while a procedure of the group runs, but right after', async () => {
+    busy = true;
+    for (const each of replicas) each.io = 'connecting';
+    primary.die();
+    await sleep(PERIOD * 3);
+    expect(declared).toEqual([]);
+    busy = false;
+    await sleep(260);
+    expect(declared).toEqual([P]);
+  });
+
+  test('looks at once on a hint', async () => {
+    const { connects } = primary;
+    detector.hint(P, 'g');
+    detector.hint(P, 'g');
+    await sleep(10);
+    expect(primary.connects - connects).toBe(1);
+    detector.hint('unknown', 'g');
+    detector.hint(P, 'unknown');
+  });
+
+  test('ends all it holds, and looks no more', async () => {
+    await detector.stop();
+    const connects = servers.map(server => server.connects);
+    expect(servers.map(({ open }) => open)).toEqual([0, 0, 0]);
+    primary.die();
+    detector.watch('g');
+    await sleep(PERIOD * 2);
+    expect(servers.map(server => server.connects)).toEqual(connects);
+    expect(declared).toEqual([]);
+  });
+
+  test('lets go of a group that is not watched any more', async () => {
+    detector.unwatch('g');
+    primary.die();
+    await sleep(PERIOD * 4);
+    expect(declared).toEqual([]);
+  });
+});

@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Context } from '../../../src/fabric/context.js';
+import { CommandError } from '../../../src/fabric/errors.js';
+import { parseFabricOptions } from '../../../src/fabric/options.js';
+import { createRunner, type Procedure, type Runner, type Step } from '../../../src/fabric/procedures/run.js';
+import { createMemoryStore } from '../../../src/fabric/store/memory.js';
+import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
+
+let done: string[];
+let sentences: string[];
+let saved: RunRecord[];
+let runner: Runner;
+
+function contextWith(store: Store): Context {
+  const say = (sentence: string) => {
+    sentences.push(sentence);
+  };
+  return {
+    options: parseFabricOptions({ servers: { user: 'u', password: 'p' }, protocol: { xmlrpc: { password: 'p' } } }),
+    store,
+    replication: { connect: async () => Promise.reject(new Error('no servers here')) },
+    log: { debug: say, info: say, warn: say, error: say },
+    now: () => 1_000,
+  };
+}
+
+beforeEach(() => {
+  done = [];
+  sentences = [];
+  saved = [];
+  const store = createMemoryStore();
+  const { saveRun } = store;
+  store.saveRun = async run => {
+    saved.push(run);
+    await saveRun(run);
+  };
+  runner = createRunner(contextWith(store));
+});
+
+const step = (name: string, more: Partial<Step> = {}): Step => ({
+  name,
+  run: async () => {
+    done.push(name);
+  },
+  undo: async () => {
+    done.push(`undo ${name}`);
+  },
+  ...more,
+});
+const fails = (name: string, error: unknown = new Error('no'), more: Partial<Step> = {}): Step =>
+  step(name, { run: () => Promise.reject(error), ...more });
+const slow = (name: string, ms: number) =>
+  step(name, {
+    run: async () => {
+      done.push(`${name} begins`);
+      await sleep(ms);
+      done.push(`${name} ends`);
+    },
+  });
+const procedure = (steps: Step[], group = 'g'): Procedure => ({ name: 'group.test', group, data: { seen: 0 }, steps });
+
+describe('a procedure', () => {
+  test('runs its steps in order and is recorded before the first, after each, and at the end', async () => {
+    const record = await runner.run(procedure([step('one'), step('two')])).done;
+    expect(done).toEqual(['one', 'two']);
+    expect(record).toMatchObject({ finished: true, error: null, step: 2, procedure: 'group.test', group: 'g' });
+    expect(saved.map(run => [run.step, run.finished])).toEqual([
+      [0, false],
+      [1, false],
+      [2, false],
+      [2, true],
+    ]);
+    expect(record.events.map(({ state, success, description }) => [state, success, description])).toEqual([
+      [3, 2, 'Triggered by group.test.'],
+      [4, 2, 'Executing action (one).'],
+      [5, 2, 'Executed action (one).'],
+      [4, 2, 'Executing action (two).'],
+      [5, 2, 'Executed action (two).'],
+    ]);
+  });
+
+  test('hands its data from step to step, recorded, and may choose the rest of its steps by it', async () => {
+    const decide = step('decide', {
+      run: async data => {
+        data.seen = 7;
+      },
+    });
+    const record = await runner.run({ ...procedure([decide]), rest: ({ seen }) => [step(`rest ${String(seen)}`)] })
+      .done;
+    expect(done).toEqual(['rest 7']);
+    expect(JSON.parse(record.data)).toEqual({ seen: 7 });
+  });
+
+  test('that fails is taken back, last step first, the failed one included', async () => {
+    const record = await runner.run(procedure([step('one'), step('two'), fails('three'), step('four')])).done;
+    expect(done).toEqual(['one', 'two', 'undo three', 'undo two', 'undo one']);
+    expect(record).toMatchObject({ finished: true, error: 'no', step: 2 });
+    expect(record.events.at(-1)).toMatchObject({
+      state: 5,
+      success: 1,
+      description: 'Tried to execute action (three).',
+    });
+  });
+
+  test('is taken back whole even when one undo fails', async () => {
+    const broken = step('two', { undo: () => Promise.reject(new Error('stuck')) });
+    await runner.run(procedure([step('one'), broken, fails('three')])).done;
+    expect(done).toEqual(['one', 'two', 'undo three', 'undo one']);
+    expect(sentences.join()).toContain("taking back 'two' failed: stuck");
+  });
+
+  test('is not taken back behind a final step', async () => {
+    await runner.run(procedure([step('one'), step('two', { final: true }), step('three'), fails('four')])).done;
+    expect(done).toEqual(['one', 'two', 'three', 'undo four', 'undo three']);
+  });
+
+  test('that passes a bound counts as failed', async () => {
+    const endless = step('endless', { bound: 20, run: () => new Promise(() => {}) });
+    const record = await runner.run(procedure([step('one'), endless])).done;
+    expect(record.error).toBe("ProcedureError: 'endless' took longer than 20 ms.");
+    expect(done).toEqual(['one', 'undo endless', 'undo one']);
+  });
+
+  test('carries the kind of a refusal in its error', async () => {
+    const record = await runner.run(procedure([fails('one', new CommandError('GroupError', 'Not so.'))])).done;
+    expect(record.error).toBe('GroupError: Not so.');
+  });
+
+  test('survives a step that throws nothing of ours', async () => {
+    expect((await runner.run(procedure([fails('one', 'text')])).done).error).toBe('text');
+    expect((await runner.run(procedure([fails('one', null)])).done).error).toBe('null');
+  });
+
+  test('ends with an error, and never rejects, when the store is down', async () => {
+    const store = createMemoryStore();
+    store.saveRun = () => Promise.reject(new Error('store is down'));
+    const record = await createRunner(contextWith(store)).run(procedure([step('one')])).done;
+    expect(record).toMatchObject({ finished: true, error: 'store is down' });
+    expect(done).toEqual([]);
+  });
+});
+
+describe('the lock of a group', () => {
+  test('lets procedures of one group wait for each other, in order', async () => {
+    const first = runner.run(procedure([slow('one', 30)]));
+    const second = runner.run(procedure([fails('two')]));
+    const third = runner.run(procedure([slow('three', 1)]));
+    expect(runner.busy('g')).toBe(true);
+    await Promise.all([first.done, second.done, third.done]);
+    expect(done).toEqual(['one begins', 'one ends', 'undo two', 'three begins', 'three ends']);
+    await sleep(1);
+    expect(runner.busy('g')).toBe(false);
+  });
+
+  test('does not hold up other groups', async () => {
+    const first = runner.run(procedure([slow('one', 30)], 'a'));
+    const second = runner.run(procedure([slow('two', 1)], 'b'));
+    await Promise.all([first.done, second.done]);
+    expect(done).toEqual(['one begins', 'two begins', 'two ends', 'one ends']);
+  });
+});
+
+describe('the runner', () => {
+  test('waits for runs under way and finds finished ones; unknown ones are refused', async () => {
+    const { uuid, done: ended } = runner.run(procedure([slow('one', 10)]));
+    expect((await runner.wait(uuid)).finished).toBe(true);
+    await ended;
+    expect((await runner.wait(uuid)).uuid).toBe(uuid);
+    await expect(runner.wait('nobody')).rejects.toThrow('Procedure (nobody) was not found.');
+  });
+
+  test('stops: waits for what runs, takes nothing new, and is bounded', async () => {
+    const running = runner.run(procedure([slow('one', 30)]));
+    await runner.stop(1_000);
+    expect(done).toEqual(['one begins', 'one ends']);
+    expect((await running.done).error).toBeNull();
+    expect((await runner.run(procedure([step('late')])).done).error).toMatch(/^ProcedureError: /);
+    expect(done).not.toContain('late');
+  });
+
+  test('stops in time even when a step does not', async () => {
+    void runner.run(procedure([step('endless', { bound: 200, run: () => new Promise(() => {}) })]));
+    const begin = performance.now();
+    await runner.stop(20);
+    expect(performance.now() - begin).toBeLessThan(150);
+  });
+});
