@@ -19,7 +19,7 @@ import {
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
 /** Who may make a status move: an operator's `server.set_status`, or one of the procedures. */
-export type Mover = 'server.set_status' | 'group.promote' | 'group.demote' | 'threat';
+type Mover = 'server.set_status' | 'group.promote' | 'group.demote' | 'threat';
 
 export interface StatusMove {
   readonly from: Status;
@@ -156,7 +156,7 @@ export function parseGroupId(text: string): Parsed<string> {
   return { problem: `Group identifier (${text}) must be 1 to 64 letters, digits, '_', '.' or '-'.` };
 }
 
-export const DEFAULT_MYSQL_PORT = 3306;
+const DEFAULT_MYSQL_PORT = 3306;
 
 const ADDRESS = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([\w.-]{1,255}))(?::(\d{1,5}))?$/;
 

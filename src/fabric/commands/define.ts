@@ -26,8 +26,8 @@ export interface ListeningEndpoint {
   readonly port: number;
 }
 
-export type Argument = string | number | boolean;
-export type ParamType = 'string' | 'int' | 'float' | 'bool' | 'any';
+type Argument = string | number | boolean;
+type ParamType = 'string' | 'int' | 'float' | 'bool' | 'any';
 
 export interface Param {
   readonly name: string;
@@ -46,7 +46,7 @@ type TypeOf<T extends ParamType> = {
 }[T];
 
 /** Arguments by the wire's name, typed by the parameters. */
-export type Args<P extends readonly Param[]> = {
+type Args<P extends readonly Param[]> = {
   readonly [R in P[number] as R['name']]: TypeOf<R['type']> | (R extends { default: null } ? null : never);
 };
 

@@ -161,6 +161,40 @@ describe('group', () => {
   });
 });
 
+describe('the failure detector', () => {
+  const quick = { failureTracking: { detections: 2, detectionInterval: 0.2, detectionTimeout: 0.2 } };
+
+  const killPrimary = () => {
+    node.servers.get(34_004).up = false;
+    for (const port of [34_002, 34_003]) node.servers.get(port).io = 'connecting';
+  };
+  const primary = async () => (await call('group.lookup_groups', 'my_group')).rows[0]?.master_uuid;
+
+  beforeEach(async () => {
+    await node.fabric.stop();
+    node = await createFakeFabric(quick);
+  });
+
+  it('watches a group from its activation on, until its deactivation', async () => {
+    await call('group.activate', 'my_group');
+    await call('group.deactivate', 'my_group');
+    killPrimary();
+    await new Promise(resolve => setTimeout(resolve, 600));
+    expect(await primary()).toBe(PRIMARY);
+    await call('group.activate', 'my_group');
+    await expect.poll(primary, { timeout: 5_000 }).not.toBe(PRIMARY);
+  });
+
+  it('watches the groups that are stored as active as soon as the node starts', async () => {
+    await call('group.activate', 'my_group');
+    await node.fabric.stop();
+    killPrimary();
+    await node.fabric.start();
+    await expect.poll(primary, { timeout: 5_000 }).not.toBe(PRIMARY);
+    expect(await serverRow(PRIMARY)).toMatchObject({ status: 'FAULTY' });
+  });
+});
+
 describe('group.health', () => {
   const healthOf = async (uuid: string) => {
     const { rows, resultSets } = await call('group.health', 'my_group');
