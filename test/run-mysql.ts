@@ -1,18 +1,22 @@
-/** `npm run test:mysql -- 5.6 [arguments of vitest]`: the integration tests against one version of MySQL. */
+/** `npm run test:mysql -- 5.6 [file...] [options of vitest]`: the integration tests, or some of them, against one version of MySQL. */
 import { spawnSync } from 'node:child_process';
 import { SERVER_VERSIONS } from '../src/testing.js';
 
 const [version = '', ...rest] = process.argv.slice(2);
 
 if (SERVER_VERSIONS.some(name => name === version)) {
-  const { status } = spawnSync('npx', ['vitest', 'run', 'test/integration', ...rest], {
+  const firstOption = rest.findIndex(argument => argument.startsWith('-'));
+  const files = firstOption < 0 ? rest : rest.slice(0, firstOption);
+  // vitest takes files as parts of a path, any of which may match
+  const filters = files.length === 0 ? ['test/integration/'] : files.map(name => `test/integration/${name}`);
+  const { status } = spawnSync('npx', ['vitest', 'run', ...filters, ...rest.slice(files.length)], {
     stdio: 'inherit',
     env: { ...process.env, FABRIC_TEST_MYSQL: version },
   });
   process.exitCode = status ?? 1;
 } else {
   console.error(
-    `usage: npm run test:mysql -- <version> [arguments of vitest]\nversions: ${SERVER_VERSIONS.join(', ')}`,
+    `usage: npm run test:mysql -- <version> [file...] [options of vitest]\nversions: ${SERVER_VERSIONS.join(', ')}`,
   );
   process.exitCode = 2;
 }

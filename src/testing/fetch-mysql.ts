@@ -127,7 +127,7 @@ async function findLibraries56(folder: string): Promise<FetchedServer> {
 }
 
 /** The libraries of the 5.6 server from the distribution's packages, with the loader that belongs to them. */
-export async function fetchLibraries56(folder: string): Promise<{ loader: string; libraries: string[] }> {
+async function fetchLibraries56(folder: string): Promise<{ loader: string; libraries: string[] }> {
   const { loader, libraries } = await unpackPackages(folder, {
     prefix: 'lib',
     choose: names => ['libc6', 'libstdc++6', 'libgcc-s1', 'libcrypt1'].filter(name => names.includes(name)),

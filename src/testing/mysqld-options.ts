@@ -1,4 +1,5 @@
 /** What a caller may say about a server, and what follows from it. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
 import { runFolder } from './run-folder.js';
@@ -17,9 +18,12 @@ export interface MysqldOptions {
   readonly options?: ServerOptions;
   /** Loads both semi-synchronous plugins, switched off. MySQL 5.7 and later. Default: false. */
   readonly semiSync?: boolean;
-  /** A folder for data and log, which must not exist. Default: one in TMPDIR, or in /dev/shm, or in the temporary folder. */
+  /**
+   * A folder for data and log; with data of an earlier run in it, the server goes on with them. Default: one of its own in TMPDIR,
+   * or in /dev/shm when that has 2 GB free, or in the temporary folder.
+   */
   readonly dir?: string;
-  /** Leaves `dir` in place at the end; only with `dir`. Default: false. */
+  /** Leaves `dir` in place at the end, as is always done with one that was there before. Needs `dir`. Default: false. */
   readonly keepDir?: boolean;
   /** Milliseconds a start may take before it fails; default 60,000. Fetching and initialising, done once, do not count. */
   readonly startTimeout?: number;
@@ -54,7 +58,7 @@ export async function settleOptions(program: ServerProgram, options: MysqldOptio
     port: options.port ?? (await freePort()),
     serverId: options.serverId ?? newServerId(started),
     args: [...semiSync, ...own],
-    keepDir: options.keepDir ?? false,
+    keepDir: options.keepDir === true || (options.dir !== undefined && existsSync(options.dir)),
     startTimeout: options.startTimeout ?? 60_000,
     stopTimeout: options.stopTimeout ?? 30_000,
   };

@@ -1,7 +1,7 @@
 /** Real MySQL servers for tests: started from a template, gone with the process that started them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -57,7 +57,7 @@ export class Mysqld extends ReachableServer {
       const server = new Mysqld(await settleOptions(program, options));
       servers.add(server);
       try {
-        await copyTemplate(program, server.datadir);
+        if (!existsSync(server.datadir)) await copyTemplate(program, server.datadir);
         await server.start();
         return server;
       } catch (error) {
@@ -122,7 +122,7 @@ export class Mysqld extends ReachableServer {
     this.#signal('SIGCONT');
   }
 
-  /** Kills it and removes its files, unless they are to be kept. It cannot be started again. */
+  /** Kills it and removes its files, unless they are to be kept: the end of it. */
   async remove(): Promise<void> {
     servers.delete(this);
     await this.kill();
@@ -137,7 +137,7 @@ export class Mysqld extends ReachableServer {
   #spawn(): void {
     const { program, args, dir } = this.#settings;
     mkdirSync(dir, { recursive: true });
-    const pidFile = runFolder().pidFile(String(this.serverId));
+    const pidFile = runFolder().pidFile(String(this.port));
     const log = openSync(this.logFile, 'a');
     const own = serverArguments(versionNumber(program.version), this);
     const [shell = '', ...rest] = withPidFile(

@@ -153,11 +153,16 @@ describe('options', () => {
     await server.remove();
   });
 
-  test('a folder may be kept', async () => {
+  test('a folder may be kept, and a later server goes on with it', async () => {
     const dir = `${first.datadir}-kept`;
     const server = await Mysqld.start({ dir, keepDir: true });
+    await server.query('CREATE TABLE app.kept (id INT)');
+    await server.stop();
     await server.remove();
-    expect(existsSync(server.datadir)).toBe(true);
+    const later = await Mysqld.start({ dir });
+    expect(await later.query('SHOW TABLES IN app')).toHaveLength(1);
+    await later.remove();
+    expect(existsSync(later.datadir)).toBe(true);
     await expect(Mysqld.start({ keepDir: true })).rejects.toThrow('keepDir needs dir');
   });
 });
