@@ -1,12 +1,6 @@
 /** `mysql2-fabric`: all that `mysql2` exports, with connections and pools that follow the topology of a Fabric node. */
 import mysql from 'mysql2';
-import {
-  connect,
-  createConnection,
-  createConnectionPromise,
-  createPool,
-  createPoolPromise,
-} from './client/connect.js';
+import { connect, createConnection, createConnectionPromise, createPool, createPoolPromise } from './client/connect.js';
 import { FabricError } from './client/errors.js';
 import {
   MODE_READONLY,
@@ -42,6 +36,19 @@ export const { TypedParameter, Charsets, CharsetToEncoding, Types } = mysql as u
   CharsetToEncoding: string[];
 };
 
+export type { FabricConnection } from './client/connection.js';
+export type { BadInput, ErrorFacts, FabricErrorCode, Outcome } from './client/errors.js';
+export type {
+  ClientOptions,
+  FabricConnectionOptions,
+  FabricNodeOptions,
+  FabricOption,
+  FabricPoolOptions,
+  Properties,
+  Target,
+} from './client/options.js';
+export type { FabricPool, FabricPoolConnection, ServerStats } from './client/pool.js';
+export type { Mode, Server, Status } from './wire/topology.js';
 export {
   connect,
   createConnection,
@@ -57,19 +64,6 @@ export {
   STATUS_SECONDARY,
   STATUS_SPARE,
 };
-export type { FabricConnection } from './client/connection.js';
-export type { BadInput, ErrorFacts, FabricErrorCode, Outcome } from './client/errors.js';
-export type {
-  ClientOptions,
-  FabricConnectionOptions,
-  FabricNodeOptions,
-  FabricOption,
-  FabricPoolOptions,
-  Properties,
-  Target,
-} from './client/options.js';
-export type { FabricPool, FabricPoolConnection, ServerStats } from './client/pool.js';
-export type { Mode, Server, Status } from './wire/topology.js';
 
 /** For `import mysql from 'mysql2-fabric'`. */
 export default { ...mysql, ...ours } as Omit<typeof mysql, keyof typeof ours> & typeof ours;

@@ -32,19 +32,6 @@ const ours = {
   STATUS_PRIMARY,
 } as const;
 
-export {
-  connect,
-  createConnection,
-  createPool,
-  FabricError,
-  MODE_READONLY,
-  MODE_READWRITE,
-  MODE_WRITEONLY,
-  STATUS_FAULTY,
-  STATUS_PRIMARY,
-  STATUS_SECONDARY,
-  STATUS_SPARE,
-};
 export type { ErrorFacts, FabricErrorCode, Outcome } from './client/errors.js';
 export type {
   ClientOptions,
@@ -60,6 +47,19 @@ export type {
   FabricPromisePool as FabricPool,
 } from './client/promises.js';
 export type { Mode, Server, Status } from './wire/topology.js';
+export {
+  connect,
+  createConnection,
+  createPool,
+  FabricError,
+  MODE_READONLY,
+  MODE_READWRITE,
+  MODE_WRITEONLY,
+  STATUS_FAULTY,
+  STATUS_PRIMARY,
+  STATUS_SECONDARY,
+  STATUS_SPARE,
+};
 
 /** For `import mysql from 'mysql2-fabric/promise'`. */
 export default { ...mysql, ...ours } as Omit<typeof mysql, keyof typeof ours> & typeof ours;

@@ -37,7 +37,9 @@ export function connectPromise(options: string | FabricConnectionOptions): Fabri
 }
 
 /** `createConnection`, with promises: resolves when connected (at once when no group is named yet). */
-export async function createConnectionPromise(options: string | FabricConnectionOptions): Promise<FabricPromiseConnection> {
+export async function createConnectionPromise(
+  options: string | FabricConnectionOptions,
+): Promise<FabricPromiseConnection> {
   const connection = connectPromise(options);
   if (connection.properties.group === null) return connection;
   try {

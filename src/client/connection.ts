@@ -156,8 +156,8 @@ export class FabricConnection extends ConnectionShape {
   }
 
   // @ts-expect-error mysql2 has properties where we must look at the connection of the moment
-  override get threadId(): number | null {
-    return this.link.physical?.connection.threadId ?? null;
+  override get threadId(): number {
+    return this.link.physical?.connection.threadId ?? (null as unknown as number); // as mysql2 before it is connected
   }
 
   // @ts-expect-error as above

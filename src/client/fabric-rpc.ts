@@ -45,7 +45,8 @@ export class FabricRpc {
         return reply;
       } catch (error) {
         if (error instanceof FabricError) throw error;
-        if (error instanceof XmlRpcFault) throw new FabricError('FABRIC_COMMAND_FAILED', error.message, { cause: error });
+        if (error instanceof XmlRpcFault)
+          throw new FabricError('FABRIC_COMMAND_FAILED', error.message, { cause: error });
         failures.push(`${endpoint.name}: ${reason(error)}`);
       }
     }
@@ -59,6 +60,7 @@ export class FabricRpc {
 }
 
 function reason(error: unknown): string {
-  if (error instanceof HttpRefusal || !(error instanceof Error)) return error instanceof Error ? error.message : String(error);
+  if (error instanceof HttpRefusal || !(error instanceof Error))
+    return error instanceof Error ? error.message : String(error);
   return error.message || (error as NodeJS.ErrnoException).code || error.name;
 }

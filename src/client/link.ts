@@ -93,7 +93,8 @@ export class Link implements Lender {
     const lease = this.#lease;
     if (lease === undefined) return this.#adopt(this.#session.take(route), route);
     if (!lease.alive) return undefined;
-    if (!this.#inTransaction && !this.#stillServes(lease, this.#session.topologies.peek(route.group), route)) return undefined;
+    if (!this.#inTransaction && !this.#stillServes(lease, this.#session.topologies.peek(route.group), route))
+      return undefined;
     lease.lentAt = this.#session.pools.tick;
     return lease;
   }
@@ -202,10 +203,15 @@ function transactionAfter(rows: unknown): boolean | undefined {
   const last = Array.isArray(rows) ? rows[rows.length - 1] : rows;
   if (last?.constructor?.name !== 'ResultSetHeader') return undefined;
   const { serverStatus } = last as { serverStatus?: number };
-  return serverStatus === undefined ? undefined : (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;
+  return serverStatus === undefined
+    ? undefined
+    : (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;
 }
 
 /** What a statement on a connection without a group fails with. */
 export function noGroup(): FabricError {
-  return new FabricError('FABRIC_NO_SERVER', "No group is chosen: setProperty({ group: 'name' }) first, or give group in the options");
+  return new FabricError(
+    'FABRIC_NO_SERVER',
+    "No group is chosen: setProperty({ group: 'name' }) first, or give group in the options",
+  );
 }

@@ -205,7 +205,9 @@ function merge(input: FabricPoolOptions): FabricPoolOptions {
   const uri = input.fabric ?? input.uri;
   if (typeof uri !== 'string') return input;
   const { defaults } = parseFabricUri(uri);
-  const given = Object.fromEntries(Object.entries(input).filter(([name, value]) => value !== undefined && name !== 'uri'));
+  const given = Object.fromEntries(
+    Object.entries(input).filter(([name, value]) => value !== undefined && name !== 'uri'),
+  );
   return { ...defaults, ...given, fabric: uri };
 }
 

@@ -1,4 +1,4 @@
-import mysql from 'mysql2';
+import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
 import { FabricConnection, routeOf, statementTarget } from './connection.js';
 import { FabricError } from './errors.js';
@@ -43,7 +43,10 @@ export class FabricPool extends PoolShape {
   constructor(config: ClientConfig) {
     super();
     this.#session = new Session(config, physical => this.emit('connection', physical.connection));
-    this.config = Object.assign(Object.create(null), { connectionConfig: config.mysql, connectionLimit: config.maxConnections });
+    this.config = Object.assign(Object.create(null), {
+      connectionConfig: config.mysql,
+      connectionLimit: config.maxConnections,
+    });
     this.#target = config.target;
     this.#route = routeOf(config.target);
   }
@@ -89,7 +92,9 @@ export class FabricPool extends PoolShape {
     // biome-ignore lint/suspicious/noExplicitAny: mysql2 types what the callback returns so
     callback: (error: NodeJS.ErrnoException | null, connection: FabricPoolConnection) => any,
   ): void {
-    const connection = new FabricPoolConnection(this.#session, this.#target, released => this.emit('release', released));
+    const connection = new FabricPoolConnection(this.#session, this.#target, released =>
+      this.emit('release', released),
+    );
     connection.connect(error => {
       if (error) return callback(error, undefined as unknown as FabricPoolConnection);
       this.emit('acquire', connection);

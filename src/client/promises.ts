@@ -23,7 +23,10 @@ interface RoutedPool extends Routed, Pick<mysql.Pool, 'query' | 'execute'> {}
 type Wrapper<Core, T> = new (core: Core, promiseImpl?: PromiseConstructor) => T;
 
 const { PromiseConnection, PromisePool } = mysqlPromise as unknown as {
-  PromiseConnection: Wrapper<RoutedConnection, mysqlPromise.Connection & { connection: mysql.Connection & RoutedConnection }>;
+  PromiseConnection: Wrapper<
+    RoutedConnection,
+    mysqlPromise.Connection & { connection: mysql.Connection & RoutedConnection }
+  >;
   PromisePool: Wrapper<RoutedPool, mysqlPromise.Pool & { pool: mysql.Pool & RoutedPool }>;
 };
 

@@ -13,6 +13,7 @@ import { type StatementError, verdict } from './verdict.js';
 
 /** A connect that failed, as a resource: generic-pool starts a rejecting factory again at once, for ever, which freezes the event loop. */
 class FailedConnect {
+  readonly at = performance.now();
   constructor(readonly error: StatementError) {}
 }
 type Resource = Physical | FailedConnect;
@@ -110,10 +111,12 @@ export class ServerPool implements Home {
     const ready = this.tryLend(tick);
     if (ready !== undefined) return ready;
     if (this.cooling && this.#lastFailure !== undefined) throw this.#lastFailure;
-    const resource = await this.#acquire();
-    if (resource instanceof FailedConnect) {
+    const began = performance.now();
+    let resource = await this.#acquire();
+    while (resource instanceof FailedConnect) {
       await this.#pool.destroy(resource);
-      throw resource.error;
+      if (resource.at >= began) throw resource.error;
+      resource = await this.#acquire(); // that one failed long ago, when generic-pool wanted to keep its minimum
     }
     resource.lentAt = tick;
     this.#busy.add(resource);
@@ -194,7 +197,8 @@ export class ServerPool implements Home {
   }
 
   async #validate(resource: Resource): Promise<boolean> {
-    if (resource instanceof FailedConnect || !resource.alive) return false;
+    if (resource instanceof FailedConnect) return true; // somebody must hear of it; refused here, generic-pool would make the next at once
+    if (!resource.alive) return false;
     if (performance.now() - resource.idleSince < this.#config.validateAfter) return true;
     return ping(resource, PING_TIMEOUT);
   }

@@ -31,6 +31,8 @@ export class Session {
   readonly #reportedAt = new Map<string, number>();
   readonly #reporter = `${hostname()}:${process.pid}`;
   #ended = false;
+  /** The balancer's choice that had no idle connection: it was its turn, so `obtain`, which follows in the same tick, begins with it. */
+  #passedOver: Server | undefined;
 
   /** @param onConnect hears of each new connection to a server. */
   constructor(config: ClientConfig, onConnect: (physical: Physical) => void) {
@@ -73,7 +75,10 @@ export class Session {
     const topology = this.topologies.peek(group);
     if (topology === undefined) return undefined;
     const server = this.#choose(topology, mode);
-    return server === undefined ? undefined : this.pools.tryLend(server);
+    if (server === undefined) return undefined;
+    const physical = this.pools.tryLend(server);
+    if (physical === undefined) this.#passedOver = server;
+    return physical;
   }
 
   /**
@@ -81,11 +86,14 @@ export class Session {
    * @throws the last connect error, or FabricError: `FABRIC_NO_SERVER`, `FABRIC_UNREACHABLE`, `FABRIC_TIMEOUT`, `FABRIC_CLOSED`.
    */
   async obtain(route: Route, deadline: number): Promise<Physical> {
+    let first = this.#passedOver;
+    this.#passedOver = undefined;
     for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
       if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
       const topology = await this.topologies.get(route.group);
       if (topology.servers.length === 0 && this.#neverSeen(route.group)) throw unknownGroup(route.group);
-      const { physical, error } = await this.#lendFrom(topology, route.mode);
+      const { physical, error } = await this.#lendFrom(topology, route.mode, first);
+      first = undefined;
       if (physical !== undefined) return physical;
       if (performance.now() + pause > deadline) throw error ?? noServer(topology, route, this.config.failoverTimeout);
       await sleep(pause);
@@ -101,15 +109,30 @@ export class Session {
   }
 
   /** Tries each server that may serve until one lends; an unreachable one cools, so the next choice is another. */
-  async #lendFrom(topology: Topology, mode: RequestMode): Promise<{ physical?: Physical; error?: StatementError }> {
+  async #lendFrom(
+    topology: Topology,
+    mode: RequestMode,
+    first: Server | undefined,
+  ): Promise<{ physical?: Physical; error?: StatementError }> {
     let error: StatementError | undefined;
-    for (let server = this.#choose(topology, mode); server !== undefined; server = this.#choose(topology, mode)) {
+    const begin = first !== undefined && candidates(topology, mode).includes(first) ? first : undefined;
+    for (
+      let server = begin ?? this.#choose(topology, mode);
+      server !== undefined;
+      server = this.#choose(topology, mode)
+    ) {
       try {
         return { physical: await this.pools.lend(server) };
       } catch (caught) {
         error = caught as StatementError;
         if (error instanceof FabricError) throw error;
-        const ruling = verdict(error, { phase: 'connect', mode, inTransaction: false, mayCommit: false, repeatable: true });
+        const ruling = verdict(error, {
+          phase: 'connect',
+          mode,
+          inTransaction: false,
+          mayCommit: false,
+          repeatable: true,
+        });
         annotate(error, ruling, { group: topology.group, mode }, server);
         if (!ruling.retry) throw error;
         this.#follow(ruling, topology.group, server, error);
@@ -175,7 +198,8 @@ export class Session {
   }
 
   #judge(lender: Lender, statement: Statement, physical: Physical, error: StatementError): void {
-    if (!mayBeReadOnly(error) || statement.route.mode === 1) return this.#conclude(lender, statement, physical, error, false);
+    if (!mayBeReadOnly(error) || statement.route.mode === 1)
+      return this.#conclude(lender, statement, physical, error, false);
     // 1290 has other causes than read-only (secure_file_priv, ...): only the server can tell.
     physical.connection.query('SELECT @@global.read_only AS readOnly', (failed, rows) => {
       const writable = !failed && (rows as { readOnly?: number }[])[0]?.readOnly === 0;
@@ -199,17 +223,21 @@ export class Session {
     const mayRetry = ruling.retry && lender.mayRetry;
     if (ruling.evict) lender.lose(physical);
     else lender.done(physical, statement, undefined);
-    if (!mayRetry) return statement.fail(error);
+    if (!mayRetry) {
+      statement.fail(error);
+      return;
+    }
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
     const pause = Math.min(PAUSE.first * 2 ** statement.retries++, PAUSE.most);
-    if (performance.now() + pause > statement.deadline) return statement.fail(error);
-    if (statement.retries === 1) this.#obtainAndSend(lender, statement);
+    if (performance.now() + pause > statement.deadline) statement.fail(error);
+    else if (statement.retries === 1) this.#obtainAndSend(lender, statement);
     else setTimeout(() => this.#obtainAndSend(lender, statement), pause);
   }
 
   #follow(ruling: Verdict, group: string, server: Server, error: StatementError): void {
     if (ruling.refresh) this.topologies.forget(group);
-    if (ruling.report && this.config.reportErrors) this.#report(server, String(error.errno ?? error.code ?? error.name));
+    if (ruling.report && this.config.reportErrors)
+      this.#report(server, String(error.errno ?? error.code ?? error.name));
   }
 
   /** A hint, sent beside the statement: its answer is not waited for, and a Fabric node that is down changes nothing. */
@@ -224,7 +252,12 @@ export class Session {
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
 
 /** Every error of a routed statement says how far the statement got and where. */
-function annotate(error: StatementError, { outcome }: Pick<Verdict, 'outcome'>, route: Route, server: Server | null): void {
+function annotate(
+  error: StatementError,
+  { outcome }: Pick<Verdict, 'outcome'>,
+  route: Route,
+  server: Server | null,
+): void {
   const facts: ErrorFacts = { outcome, group: route.group, server, mode: route.mode };
   error.fabric = facts;
 }

@@ -208,12 +208,7 @@ export class TaskStatement extends BaseStatement implements Statement {
   readonly #task: (connection: mysql.Connection, done: Done) => void;
   readonly #callback: Callback;
 
-  constructor(
-    route: Route,
-    sql: string,
-    task: (connection: mysql.Connection, done: Done) => void,
-    callback: Callback,
-  ) {
+  constructor(route: Route, sql: string, task: (connection: mysql.Connection, done: Done) => void, callback: Callback) {
     super(route);
     this.sql = sql;
     this.#task = task;

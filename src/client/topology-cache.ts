@@ -92,7 +92,11 @@ export function createTopologyCache({ fetch, ttl, onChange }: TopologyCacheOptio
 
 /** Two fetches that say the same are one value, so that whoever holds on to it (routes, balancers) need not start anew. */
 function sameServers(a: Topology, b: Topology): boolean {
-  return a.ttl === b.ttl && a.servers.length === b.servers.length && a.servers.every((server, i) => sameServer(server, b.servers[i]));
+  return (
+    a.ttl === b.ttl &&
+    a.servers.length === b.servers.length &&
+    a.servers.every((server, i) => sameServer(server, b.servers[i]))
+  );
 }
 
 function sameServer(a: Server, b: Server | undefined): boolean {
