@@ -107,6 +107,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       const created = await store.createGroup(group('g', [server(1), server(2)]));
       expect(await store.groupOfServer(uuidOf(2))).toEqual(created);
       expect(await store.groupOfServer({ host: 'db.example', port: 3302 })).toEqual(created);
+      expect(await store.groupOfServer({ host: 'DB.Example', port: 3302 })).toEqual(created);
       expect(await store.groupOfServer({ host: 'db.example', port: 3303 })).toBeUndefined();
       const saved = await store.saveGroup({ ...created, servers: [server(1)] });
       expect(await store.groupOfServer(uuidOf(1))).toEqual(saved);

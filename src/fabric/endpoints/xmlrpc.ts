@@ -56,6 +56,8 @@ export async function startXmlRpc(
     });
   });
   const address = await listen(server, options.address);
+  // What goes wrong from here on (no more file descriptors ...) costs single connections, never the process.
+  server.on('error', error => context.log.error(`the XML-RPC endpoint: ${error.message}`));
   return {
     address,
     stop: grace => close(server, underWay, grace),

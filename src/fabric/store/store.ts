@@ -74,7 +74,7 @@ export interface Store {
   /** All groups, ordered by id. */
   groups(): Promise<readonly GroupRecord[]>;
   group(id: string): Promise<GroupRecord | undefined>;
-  /** The group that has a server with this uuid, or at this address. */
+  /** The group that has a server with this uuid, or at this address (host names in any case). */
   groupOfServer(server: string | { readonly host: string; readonly port: number }): Promise<GroupRecord | undefined>;
   /** @throws StoreConflict when the id is taken, and as `saveGroup` for the servers. */
   createGroup(group: Omit<GroupRecord, 'version'>): Promise<GroupRecord>;
