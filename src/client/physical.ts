@@ -79,7 +79,10 @@ const QUIT_TIMEOUT = 1_000;
 /** Ends it in an orderly way: COM_QUIT, without keeping the process waiting for the server. */
 export function close(physical: Physical): void {
   const { stream } = physical.connection as RawConnection;
-  if (!physical.alive) return stream.destroy();
+  if (!physical.alive) {
+    stream.destroy();
+    return;
+  }
   physical.alive = false;
   physical.connection.end(() => {});
   stream.unref?.();

@@ -96,9 +96,8 @@ export class FabricPool extends PoolShape {
       this.emit('release', released),
     );
     connection.connect(error => {
-      if (error) return callback(error, undefined as unknown as FabricPoolConnection);
-      this.emit('acquire', connection);
-      callback(null, connection);
+      if (!error) this.emit('acquire', connection);
+      callback(error, error ? (undefined as unknown as FabricPoolConnection) : connection);
     });
   }
 
@@ -164,10 +163,11 @@ export class FabricPoolConnection extends FabricConnection {
   /** Gives it back. With a transaction still open the connection is closed instead, so that nobody else inherits it. */
   release(): void {
     if (this.#released) return;
-    this.#released = true;
     const giveBack = (): void => this.link.finish(true, () => this.#onRelease(this));
-    if (!this.session.config.resetOnRelease || this.link.physical === undefined) return giveBack();
-    super.reset(error => (error ? this.destroy() : giveBack()));
+    const reset = this.session.config.resetOnRelease && this.link.physical !== undefined;
+    if (reset) super.reset(error => (error ? this.link.destroy() : giveBack()));
+    else giveBack();
+    this.#released = true;
   }
 
   /** As mysql2's pool connections do: gives it back. */

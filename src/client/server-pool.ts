@@ -25,6 +25,9 @@ const PING_TIMEOUT = 1_000;
 /** `lentAt` of a connection that is lent but runs nothing now. */
 export const RESTING = Number.POSITIVE_INFINITY;
 
+/** ms that a running statement has to finish when its pool is ended. */
+const END_GRACE = 10_000;
+
 export interface ServerPoolHooks {
   /** A new connection was made. */
   readonly onConnect: (physical: Physical) => void;
@@ -150,15 +153,23 @@ export class ServerPool implements Home {
   async leave(): Promise<void> {
     this.#leaving.abort();
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
-    for (const physical of this.#busy) cut(physical, connectionLost('the server left the group'));
+    for (const physical of this.#busy) {
+      cut(physical, connectionLost('the server left the group'));
+      if (physical.lentAt === RESTING) this.discard(physical); // no statement will fail and do it
+    }
     await this.#drain();
   }
 
-  /** Ends all: idle connections now, busy ones when they are given back. */
+  /** Ends all: idle connections now, those that run something when it has ended, or after `END_GRACE` all the same. */
   async end(): Promise<void> {
     this.#leaving.abort();
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
+    for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
+    const grace = setTimeout(() => {
+      for (const physical of this.#busy) cut(physical, connectionLost('the pool was ended'));
+    }, END_GRACE);
     await this.#drain();
+    clearTimeout(grace);
   }
 
   get stats(): { size: number; idle: number; busy: number; waiting: number } {

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Server, Topology } from '../wire/topology.js';
+import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
 import { type Balancer, balancers } from './balancers.js';
 import { type ErrorFacts, FabricError } from './errors.js';
 import { FabricRpc } from './fabric-rpc.js';
@@ -163,7 +163,7 @@ export class Session {
       pair = [create(), create()];
       this.#balancers.set(group, pair);
     }
-    return pair[mode === 1 ? 0 : 1];
+    return pair[mode === MODE_READONLY ? 0 : 1];
   }
 
   #neverSeen(group: string): boolean {
@@ -185,9 +185,12 @@ export class Session {
 
   #send(lender: Lender, statement: Statement, physical: Physical): void {
     const done: Done = (error, rows, fields) => {
-      if (error) return this.#judge(lender, statement, physical, error);
-      lender.done(physical, statement, rows);
-      statement.succeed(rows, fields);
+      if (error) {
+        this.#judge(lender, statement, physical, error);
+      } else {
+        lender.done(physical, statement, rows);
+        statement.succeed(rows, fields);
+      }
     };
     try {
       statement.send(physical.connection, done);
@@ -198,8 +201,10 @@ export class Session {
   }
 
   #judge(lender: Lender, statement: Statement, physical: Physical, error: StatementError): void {
-    if (!mayBeReadOnly(error) || statement.route.mode === 1)
-      return this.#conclude(lender, statement, physical, error, false);
+    if (!mayBeReadOnly(error) || statement.route.mode === MODE_READONLY) {
+      this.#conclude(lender, statement, physical, error, false);
+      return;
+    }
     // 1290 has other causes than read-only (secure_file_priv, ...): only the server can tell.
     physical.connection.query('SELECT @@global.read_only AS readOnly', (failed, rows) => {
       const writable = !failed && (rows as { readOnly?: number }[])[0]?.readOnly === 0;
@@ -267,7 +272,7 @@ function unknownGroup(group: string): FabricError {
 }
 
 function noServer(topology: Topology, { group, mode }: Route, waited: number): FabricError {
-  const wanted = mode === 1 ? 'reads' : 'writes';
+  const wanted = mode === MODE_READONLY ? 'reads' : 'writes';
   return new FabricError(
     'FABRIC_NO_SERVER',
     `Group (${group}) had no server for ${wanted} for ${waited} ms (failoverTimeout); it has ${topology.servers.length} server(s)`,
