@@ -1,6 +1,6 @@
 /** What a caller may say about a server, and what follows from it. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { freePort } from './free-port.js';
 import { runFolder } from './run-folder.js';
 import { renderOptions, type ServerOptions, semiSyncArguments, versionNumber } from './server-options.js';
@@ -34,6 +34,8 @@ export interface MysqldOptions {
 /** The same with nothing left open. */
 export interface MysqldSettings {
   readonly program: ServerProgram;
+  /** Unique in this process. */
+  readonly name: string;
   readonly dir: string;
   readonly port: number;
   readonly serverId: number;
@@ -49,14 +51,17 @@ let started = 0;
 export async function settleOptions(program: ServerProgram, options: MysqldOptions): Promise<MysqldSettings> {
   if (options.keepDir && options.dir === undefined)
     throw new TypeError('keepDir needs dir: other folders end with the process');
-  started += 1;
+  // read once: others start while this one waits for a port
+  const number = ++started;
+  const name = `server-${number}`;
   const own = renderOptions(options.options ?? {});
   const semiSync = options.semiSync ? semiSyncArguments(versionNumber(program.version)) : [];
   return {
     program,
-    dir: options.dir ?? join(runFolder().path, `server-${started}`),
+    name,
+    dir: options.dir === undefined ? join(runFolder().path, name) : resolve(options.dir),
     port: options.port ?? (await freePort()),
-    serverId: options.serverId ?? newServerId(started),
+    serverId: options.serverId ?? newServerId(number),
     args: [...semiSync, ...own],
     keepDir: options.keepDir === true || (options.dir !== undefined && existsSync(options.dir)),
     startTimeout: options.startTimeout ?? 60_000,

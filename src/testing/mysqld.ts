@@ -137,7 +137,7 @@ export class Mysqld extends ReachableServer {
   #spawn(): void {
     const { program, args, dir } = this.#settings;
     mkdirSync(dir, { recursive: true });
-    const pidFile = runFolder().pidFile(String(this.port));
+    const pidFile = runFolder().pidFile(this.#settings.name);
     const log = openSync(this.logFile, 'a');
     const own = serverArguments(versionNumber(program.version), this);
     const [shell = '', ...rest] = withPidFile(
