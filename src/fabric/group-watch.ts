@@ -30,6 +30,8 @@ const QUICK_LOOKS = [20, 50, 100, 200] as const;
 const RETRY_FIRST = 1_000;
 const RETRY_LAST = 30_000;
 
+const STOP_BOUND = 500;
+
 export function createGroupWatch(id: string, context: Context, runner: Runner): GroupWatch {
   const { detectionInterval, detections } = context.options.failureTracking;
   const period = (detectionInterval * 1000) / detections;
@@ -155,17 +157,18 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
         believedDead: true,
       }),
     ).done;
-    if (group.primary === server.uuid) await backOff(server.uuid);
+    if (group.primary === server.uuid) await backOff(group);
   }
 
-  /** A failover that failed, or was refused so soon after the last one, is tried again, less and less often. */
-  async function backOff(replaced: string): Promise<void> {
+  /** A failover that failed is tried again, less and less often; one that `failover_interval` forbids, as soon as that allows. */
+  async function backOff(before: GroupRecord): Promise<void> {
     const group = await context.store.group(id);
-    const successful = group?.servers.some(({ uuid, status }) => {
-      return uuid === group.primary && status !== STATUS_FAULTY && uuid !== replaced;
-    });
-    retryAt = successful ? 0 : performance.now() + retryDelay;
-    retryDelay = successful ? RETRY_FIRST : Math.min(retryDelay * 2, RETRY_LAST);
+    const primary = group?.servers.find(({ uuid }) => uuid === group.primary);
+    const faulty = primary?.status === STATUS_FAULTY;
+    const refused = !faulty && group?.primarySince === before.primarySince;
+    if (!faulty) retryDelay = RETRY_FIRST;
+    retryAt = faulty || refused ? performance.now() + retryDelay : 0;
+    if (faulty) retryDelay = Math.min(retryDelay * 2, RETRY_LAST);
   }
 
   async function retryFailover(): Promise<void> {
@@ -185,7 +188,10 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
     async stop() {
       ending.abort();
       for (const { prober } of watched.values()) prober.close();
-      await work;
+      // The loop may be waiting for a failover: that is the runner's to end.
+      const late = new AbortController();
+      await Promise.race([work, sleep(STOP_BOUND, undefined, { signal: late.signal }).catch(() => {})]);
+      late.abort();
     },
   };
 }

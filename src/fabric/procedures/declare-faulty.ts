@@ -35,8 +35,10 @@ export function declareFaulty(request: {
     group,
     data: { ...promotion, server, reporter, error, respectFailoverInterval },
     steps: [markFaulty],
-    rest: ({ kind }) =>
-      kind === 'failover' ? [...failoverSteps, admitReturn] : kind === 'fence only' ? fenceOnlySteps : [],
+    rest: ({ kind }) => {
+      if (kind === 'failover') return believedDead ? failoverSteps : [...failoverSteps, admitReturn];
+      return kind === 'fence only' ? fenceOnlySteps : [];
+    },
   };
 }
 

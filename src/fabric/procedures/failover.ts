@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
-import type { GroupRecord } from '../store/store.js';
+import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { byPreference, holds, lackedBy } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import {
@@ -10,6 +11,7 @@ import {
   noCandidate,
   open,
   type Promotion,
+  patience,
   recordOf,
   repoint,
   shortPatience,
@@ -74,7 +76,7 @@ const chooseSuccessor: Step<Promotion> = {
     await Promise.allSettled(
       secondaries.map(async server => {
         const replica = await context.sessions.to(server, shortPatience(context));
-        await replica.follow(old);
+        if ((await replica.replicaStatus())?.ioThread === 'stopped') await replica.follow(old);
       }),
     );
   },
@@ -129,9 +131,51 @@ const openSuccessor: Step<Promotion> = {
 };
 
 async function openFirst(uuid: string, data: Promotion, context: StepContext): Promise<void> {
-  const server = await context.sessions.to(await recordOf(uuid, data, context), shortPatience(context));
+  const record = await recordOf(uuid, data, context);
+  const server = await context.sessions.to(record, shortPatience(context));
   await refuseLoss(uuid, data, server.executed());
-  await open(server);
+  const status = await server.replicaStatus();
+  if (status?.ioThread === 'connecting') {
+    await Promise.race([forgetLostSource(record, context), sleep(HANG)]);
+    await server.setSemiSync('primary');
+    await server.unfence();
+  } else await open(server);
+}
+
+/** ms after which a receiver counts as hanging. */
+const HANG = 200;
+
+/**
+ * Stopping replication stops the applier first; then the server waits for a receiver that hangs in an attempt to reach a frozen source, which
+ * takes seconds but lets nothing in any more. So it goes on in a session of its own, while the group gets its primary; `repoint` sees the end.
+ */
+async function forgetLostSource(record: ServerRecord, context: StepContext): Promise<void> {
+  const server = await context.replication.connect(record, patience(context));
+  try {
+    await server.forgetSource();
+  } catch (error) {
+    context.log.warn(`server ${record.uuid} has not forgotten its lost source yet: ${describe(error)}`);
+  } finally {
+    server.close();
+  }
+}
+
+/** Repeated, because in the promotion of a frozen primary's successor it may go on behind it. */
+const repointAll: Step<Promotion> = {
+  name: repoint.name,
+  final: true,
+  async run(data, context) {
+    await repoint.run(data, context);
+    await forgetSource(data, context).catch(error => {
+      context.log.error(`the new primary ${data.chosen} still has its lost source configured: ${describe(error)}`);
+    });
+  },
+};
+
+async function forgetSource(data: Promotion, context: StepContext): Promise<void> {
+  if (data.old === null) return;
+  const server = await context.sessions.to(await recordOf(data.chosen, data, context), patience(context));
+  if (await server.replicaStatus()) await server.forgetSource();
 }
 
 /** A second choice may be behind the first one, but not behind what the fenced primary is known to have acknowledged. */
@@ -140,7 +184,13 @@ async function refuseLoss(uuid: string, data: Promotion, executed: Promise<strin
   throw new CommandError('ServerError', `Server (${uuid}) lacks transactions of the old primary.`);
 }
 
-export const failoverSteps: readonly Step<Promotion>[] = [fenceLost, chooseSuccessor, openSuccessor, commit, repoint];
+export const failoverSteps: readonly Step<Promotion>[] = [
+  fenceLost,
+  chooseSuccessor,
+  openSuccessor,
+  commit,
+  repointAll,
+];
 
 /** Fences a primary that was declared FAULTY without looking for another. */
 export const fenceOnlySteps: readonly Step<Promotion>[] = [fenceLost];

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY } from '../../wire/topology.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
@@ -177,7 +178,15 @@ export async function follow(server: ServerRecord, primary: ServerRecord, contex
 export async function refuseErrant(uuid: string, replica: ManagedServer, source: ManagedServer): Promise<void> {
   // The replica's set is read first: what it receives from the source meanwhile is not taken for its own.
   const held = await replica.executed();
-  const errant = beyond(held, await source.executed());
+  let errant = beyond(held, await source.executed());
+  // A source sends a transaction before it counts it as executed itself, so a quick replica may be ahead for a moment.
+  for (let look = 0; errant !== '' && look < LOOKS; look += 1) {
+    await sleep(LOOK_PAUSE);
+    errant = beyond(errant, await source.executed());
+  }
   if (errant === '') return;
   throw new CommandError('ServerError', `Server (${uuid}) has transactions that the primary lacks: ${errant}.`);
 }
+
+const LOOKS = 10;
+const LOOK_PAUSE = 20;

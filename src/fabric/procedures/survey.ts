@@ -59,11 +59,17 @@ async function look(
 async function drain(server: ManagedServer): Promise<void> {
   const before = await server.replicaStatus();
   if (!before) return;
-  await server.stopReceiving();
-  const status = (await server.replicaStatus()) ?? before;
+  const status = (await stopReceiving(server, before)) ?? before;
   if (status.retrieved === '' || holds(await server.executed(), status.retrieved)) return;
   await resumeApplier(server, status);
   await waitWhileItAdvances(server, status.retrieved);
+}
+
+/** A receiver that hangs in an attempt to connect receives nothing, but stopping it takes as long as the attempt: seconds. */
+async function stopReceiving(server: ManagedServer, status: ReplicaStatus): Promise<ReplicaStatus | null> {
+  if (status.ioThread !== 'running') return status;
+  await server.stopReceiving();
+  return server.replicaStatus();
 }
 
 async function resumeApplier(server: ManagedServer, status: ReplicaStatus): Promise<void> {
