@@ -179,6 +179,7 @@ describe('a start that fails', () => {
   });
 
   test('names a port that is taken by another server', async () => {
+    expect(first.running, first.log()).toBe(true);
     await expect(Mysqld.start({ port: first.port })).rejects.toThrow(/already in use/i);
   });
 
