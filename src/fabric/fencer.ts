@@ -13,6 +13,7 @@ export interface Fencer {
 }
 
 const PERIOD = 500;
+const SETTLE = 100;
 
 export function createFencer(context: Context, runner: Runner): Fencer {
   const ending = new AbortController();
@@ -66,6 +67,9 @@ function fenceReturned(group: string, uuid: string): Procedure {
       const server = await context.sessions.to(record, context.options.failureTracking.detectionTimeout * 1000);
       await server.fence();
       await server.killClients();
+      // A frozen server that goes on may still find an order to open in its buffers: the last word must be ours.
+      await sleep(SETTLE);
+      await server.fence();
       await changeGroup(context, group, stored => withServer(stored, uuid, { needsFencing: false }));
       context.log.warn(`server ${uuid} (${record.host}:${record.port}) of group ${group} came back and is fenced`);
     },

@@ -181,4 +181,54 @@ describe('a switchover during which a server dies', () => {
       await ha.expectOnePrimary();
     },
   );
+
+  test.each([
+    ['forgetSource', 'before'],
+    ['unfence', 'before'],
+    ['unfence', 'after'],
+  ] as const)(
+    'the candidate freezes at %s (%s it): the old primary takes the writes again, the candidate is fenced',
+    async (method, when) => {
+      const [first, second] = servers as [Mysqld, Mysqld];
+      let frozen = false;
+      armed = false;
+      const freeze = async (port: number, called: string) => {
+        if (!armed || frozen || port !== second.port || called !== method) return;
+        frozen = true;
+        second.pause();
+      };
+      ha = new HaGroup(servers, { wrap: real => intercept(real, { [when]: freeze }) });
+      await ha.form();
+      armed = true;
+      await ha.refuse(to(ha.uuid(second)));
+      expect((await ha.group()).primary).toBe(ha.uuid(first));
+      expect((await ha.record(second)).status).toBe(0);
+      ha.watch();
+      second.resume();
+      await until(async () => !(await ha.record(second)).needsFencing);
+      expect(await ha.expectOnePrimary()).toBe(first);
+    },
+  );
+
+  test('the old primary freezes while it is blocked: another takes the writes', async () => {
+    const [first] = servers as [Mysqld];
+    armed = false;
+    const freeze = async (port: number, called: string) => {
+      if (!armed || port !== first.port || called !== 'fence') return;
+      armed = false;
+      first.pause();
+    };
+    ha = new HaGroup(servers, { wrap: real => intercept(real, { after: freeze }) });
+    await ha.form();
+    ha.watch();
+    armed = true;
+    await ha.runner.run(to(null)).done;
+    await until(async () => {
+      const { primary } = await ha.group();
+      return primary !== null && primary !== ha.uuid(first) && !ha.runner.busy(GROUP);
+    });
+    first.resume();
+    await until(async () => !(await ha.record(first)).needsFencing);
+    expect(await ha.expectOnePrimary()).not.toBe(first);
+  });
 });

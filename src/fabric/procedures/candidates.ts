@@ -1,4 +1,4 @@
-import { contains, count, formatGtidSet, isEmpty, parseGtidSet, subtract, withoutSource } from '../replication/gtid.js';
+import { contains, count, formatGtidSet, parseGtidSet, subtract, withoutSource } from '../replication/gtid.js';
 
 /** Which server should become the primary: pure choices over GTID sets. */
 
@@ -26,6 +26,11 @@ export function beyond(executed: string, reference: string): string {
   return formatGtidSet(subtract(parseGtidSet(executed), parseGtidSet(reference)));
 }
 
+/** The part of `executed` that is in `reference` too. */
+export function within(executed: string, reference: string): string {
+  return beyond(reference, beyond(reference, executed));
+}
+
 /**
  * The transactions a replica of the lost primary cannot have from it: neither written by that primary nor there when it was promoted.
  * Unknown baseline: none can be named, and the comparison between the servers has to do.
@@ -46,9 +51,4 @@ export function lackedBy(chosen: Applicant, others: readonly Applicant[]): { uui
 /** Whether `executed` has all of `gtids`. */
 export function holds(executed: string, gtids: string): boolean {
   return contains(parseGtidSet(executed), parseGtidSet(gtids));
-}
-
-/** Whether there is nothing in the set. */
-export function holdsNothing(executed: string): boolean {
-  return isEmpty(parseGtidSet(executed));
 }

@@ -3,7 +3,7 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { type Applicant, byPreference } from './candidates.js';
+import { type Applicant, byPreference, within } from './candidates.js';
 import { failoverSteps } from './failover.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import {
@@ -74,8 +74,12 @@ async function bestSecondary(
   context: StepContext,
 ): Promise<string> {
   const secondaries = group.servers.filter(({ status, uuid }) => status === STATUS_SECONDARY && uuid !== old.uuid);
+  // Compared by what was there when the search began: under load the one that was asked last would always seem ahead.
+  const sought = await primary.executed();
   const looked = await Promise.allSettled(secondaries.map(server => examine(server, old, primary, context)));
-  const valid = looked.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []));
+  const valid = looked
+    .flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
+    .map(applicant => ({ ...applicant, executed: within(applicant.executed, sought) }));
   const best = byPreference(valid)[0];
   if (best) return best.uuid;
   const reasons = looked.flatMap(result => (result.status === 'rejected' ? [describe(result.reason)] : []));
@@ -161,7 +165,7 @@ async function failOverInstead(data: Promotion, before: GroupRecord, context: St
   await changeGroup(context, data.group, group =>
     withServer(restored(group, before), old, { status: STATUS_FAULTY, needsFencing: true }),
   );
-  const failover = newPromotion(data.group, { kind: 'failover', old, mayReturn: true });
+  const failover = newPromotion(data.group, { kind: 'failover', old, mayReturn: true, believedDead: true });
   for (const step of failoverSteps) await step.run(failover, context);
 }
 
@@ -175,6 +179,8 @@ const endClients: Step<Promotion> = {
 
 const openCandidate: Step<Promotion> = {
   name: 'open the candidate for writes',
+  // Writes are blocked meanwhile: rather the old primary again than a candidate that hangs.
+  bound: 3_000,
   async run(data, context) {
     // Only the candidate is needed: should the old primary die now, the promotion goes on.
     await open(await context.sessions.to(await recordOf(data.chosen, data, context), patience(context)));

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { beyond, byPreference, errantSince, holds, lackedBy } from '../../../src/fabric/procedures/candidates.js';
+import {
+  beyond,
+  byPreference,
+  errantSince,
+  holds,
+  lackedBy,
+  within,
+} from '../../../src/fabric/procedures/candidates.js';
 
 const A = 'aaaaaaaa-0000-0000-0000-000000000001';
 const B = 'bbbbbbbb-0000-0000-0000-000000000002';
@@ -45,4 +52,9 @@ test('lackedBy names the servers that have more', () => {
   expect(lackedBy(chosen, [chosen, applicant(B, `${A}:1-7`), applicant(C, `${A}:1-4`)])).toEqual([
     { uuid: B, gtids: `${A}:6-7` },
   ]);
+});
+
+test('within keeps what both have', () => {
+  expect(within(`${A}:1-9,${B}:1`, `${A}:3-20`)).toBe(`${A}:3-9`);
+  expect(within('', `${A}:1`)).toBe('');
 });
