@@ -1,6 +1,6 @@
 import type { Server, Topology } from '../wire/topology.js';
 import { FabricError } from './errors.js';
-import { connectionLost, cut, type Physical } from './physical.js';
+import { connectionLost, cut, givenUp, type Physical } from './physical.js';
 import { candidates, type Route } from './route.js';
 import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
@@ -85,7 +85,7 @@ export class Link implements Lender {
     const lease = this.#lease;
     this.#forget();
     if (lease === undefined) return;
-    cut(lease, connectionLost('the application destroyed the connection'));
+    cut(lease, givenUp('the application destroyed the connection'));
     lease.home.discard(lease);
   }
 

@@ -43,7 +43,7 @@ export function connectTo(
   const connection = new (mysql.Connection as unknown as new (options: object) => RawConnection)({
     config: configFor(server, config),
   });
-  const giveUp = (): void => connection.stream.destroy(connectionLost('the server left the group'));
+  const giveUp = (): void => connection.stream.destroy(givenUp('the server left the group'));
   signal.addEventListener('abort', giveUp, { once: true });
   return new Promise((resolve, reject) => {
     const physical: Physical = { server, home, connection, alive: true, idleSince: 0, lentAt: 0 };
@@ -93,6 +93,11 @@ export function close(physical: Physical): void {
 export function connectionLost(why: string): StatementError {
   const error: StatementError = new Error(`Connection lost: ${why}.`);
   return Object.assign(error, { code: 'PROTOCOL_CONNECTION_LOST', fatal: true });
+}
+
+/** As `connectionLost`, for a connection that this client itself gives up: no word about the server. */
+export function givenUp(why: string): StatementError {
+  return Object.defineProperty(connectionLost(why), 'ours', { value: true });
 }
 
 /** Cuts it now. Whatever is under way on it fails with `error`. */

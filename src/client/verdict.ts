@@ -17,9 +17,11 @@ type Kind =
   /** The application's own bound passed; says nothing about the server, but the connection is busy for ever. */
   | 'timeout'
   /** The server answered with an ordinary error. */
-  | 'answered';
+  | 'answered'
+  /** mysql2 itself failed on what it read or was to send (a local file, ...): nobody knows what the connection still carries. */
+  | 'unknown';
 
-const KINDS: Readonly<Record<Exclude<Kind, 'answered'>, readonly (string | number)[]>> = {
+const KINDS: Readonly<Record<Exclude<Kind, 'answered' | 'unknown'>, readonly (string | number)[]>> = {
   lost: [
     'ECONNREFUSED',
     'ECONNRESET',
@@ -38,6 +40,8 @@ const KINDS: Readonly<Record<Exclude<Kind, 'answered'>, readonly (string | numbe
   ],
   unsent: [
     'EPIPE', // the kernel refused the write: the peer was gone before the statement left
+    'ERR_STREAM_DESTROYED', // Node refused it
+    'ERR_STREAM_WRITE_AFTER_END',
     3032, // ER_SERVER_OFFLINE_MODE
     4031, // ER_CLIENT_INTERACTION_TIMEOUT: the server had closed the session before it read the statement
   ],
@@ -58,13 +62,15 @@ export interface StatementError extends Error {
   code?: string | undefined;
   errno?: number | undefined;
   fatal?: boolean | undefined;
+  /** This client cut the connection itself, so it says nothing about the server. */
+  ours?: boolean;
   /** Set by the session on every error of a routed statement. */
   fabric?: ErrorFacts;
 }
 
 export interface Circumstances {
-  /** `connect`: there was no connection yet; `send`: the statement was handed to one. */
-  readonly phase: 'connect' | 'send';
+  /** `connect`: there was no connection yet; `refuse`: the connection was closed and did not take it; `send`: it was handed to one. */
+  readonly phase: 'connect' | 'refuse' | 'send';
   readonly mode: RequestMode;
   readonly inTransaction: boolean;
   /** The statement is COMMIT or one that commits implicitly, or cannot be told from one. */
@@ -86,7 +92,11 @@ export interface Verdict {
 }
 
 export function verdict(error: StatementError, at: Circumstances): Verdict {
-  const kind = kindOf(error);
+  const ruling = rule(kindOf(error, at.phase), at);
+  return error.ours === true && ruling.report ? { ...ruling, report: false } : ruling;
+}
+
+function rule(kind: Kind, at: Circumstances): Verdict {
   if (at.phase === 'connect') return kind === 'answered' ? REFUSED : UNREACHED;
   switch (kind) {
     case 'lost':
@@ -99,6 +109,8 @@ export function verdict(error: StatementError, at: Circumstances): Verdict {
       return { ...lost(at), refresh: false, report: false, retry: false };
     case 'answered':
       return ANSWERED;
+    case 'unknown':
+      return REFUSED;
   }
 }
 
@@ -107,15 +119,17 @@ export function mayBeReadOnly(error: StatementError): boolean {
   return kindOf(error) === 'read-only';
 }
 
-function kindOf(error: StatementError): Kind {
+function kindOf(error: StatementError, phase: Circumstances['phase'] = 'send'): Kind {
+  if (phase === 'refuse') return 'unsent';
   const kind = kindOfCode.get(error.errno ?? '') ?? kindOfCode.get(error.code ?? '');
   if (kind !== undefined) return kind;
-  // mysql2 answers a statement on a closed connection with a fatal error that has neither code nor errno.
-  return error.fatal === true && error.code === undefined && error.errno === undefined ? 'unsent' : 'answered';
+  if (phase === 'connect' || (error.errno ?? 0) > 0) return 'answered';
+  // Without a number it is not the server's. A fatal one (a packet that cannot be read) leaves open what the server did.
+  return error.fatal === true ? 'lost' : 'unknown';
 }
 
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
-/** Wrong password, too many connections: the server is there, and trying again would not help. */
+/** Wrong password, too many connections: trying again would not help, and the connection is of no use. */
 const REFUSED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: true };
 const UNREACHED: Verdict = { outcome: 'not-executed', refresh: true, report: true, retry: true, evict: true };
 
