@@ -2,8 +2,9 @@ import { createPool, type Pool } from 'generic-pool';
 import type { Server } from '../wire/topology.js';
 import { FabricError } from './errors.js';
 import type { ClientConfig } from './options.js';
-import { close, connectionLost, connectTo, cut, type Home, type Physical, ping } from './physical.js';
+import { close, connectTo, cut, givenUp, type Home, type Physical, ping } from './physical.js';
 import { type StatementError, verdict } from './verdict.js';
+import { WaitingLine } from './waiting-line.js';
 
 /**
  * The connections to one server. generic-pool owns them: it makes, counts, validates, evicts and drains them. A statement that finds an
@@ -31,6 +32,8 @@ const END_GRACE = 10_000;
 export interface ServerPoolHooks {
   /** A new connection was made. */
   readonly onConnect: (physical: Physical) => void;
+  /** The present tick of the clock that `lentAt` and `busySince` count in. */
+  readonly tick: () => number;
   /** An idle connection was lost: the server, or somebody in between, closed it. */
   readonly onIdleLost: (server: Server) => void;
 }
@@ -43,6 +46,8 @@ export class ServerPool implements Home {
   readonly #leaving = new AbortController();
   readonly #busy = new Set<Physical>();
   readonly #idle: Physical[] = [];
+  /** Who waits while all connections are lent. (In generic-pool's queue each wait costs a timer, a validation and five promises.) */
+  readonly #line: WaitingLine<Physical>;
   /** The fewest idle connections since the last sweep: that many were not needed. */
   #unneeded = 0;
   #failures = 0;
@@ -53,6 +58,7 @@ export class ServerPool implements Home {
     this.server = server;
     this.#config = config;
     this.#hooks = hooks;
+    this.#line = new WaitingLine(config.acquireTimeout, () => this.#allBusy(undefined));
     this.#pool = createPool<Resource>(
       {
         create: () => this.#create(),
@@ -64,7 +70,6 @@ export class ServerPool implements Home {
       {
         min: config.minConnections,
         max: config.maxConnections,
-        maxWaitingClients: config.maxWaiting,
         acquireTimeoutMillis: config.acquireTimeout,
         idleTimeoutMillis: config.idleTimeout,
         evictionRunIntervalMillis: Math.max(100, Math.min(1_000, config.idleTimeout)),
@@ -86,7 +91,7 @@ export class ServerPool implements Home {
 
   /** Statements that wait for a connection. */
   get waiting(): number {
-    return this.#pool.pending;
+    return this.#pool.pending + this.#line.length;
   }
 
   /** Runs something since `tick` or longer? */
@@ -96,44 +101,37 @@ export class ServerPool implements Home {
   }
 
   /** An idle connection, at once, or none. */
-  tryLend(tick: number): Physical | undefined {
+  tryLend(): Physical | undefined {
     let physical = this.#idle.pop();
     while (physical !== undefined && !physical.alive) physical = this.#idle.pop();
     if (this.#idle.length < this.#unneeded) this.#unneeded = this.#idle.length;
     if (physical === undefined) return undefined;
-    physical.lentAt = tick;
-    this.#busy.add(physical);
-    return physical;
+    return this.#lent(physical);
   }
 
   /**
-   * @throws mysql2's error when the server cannot be connected to; FabricError `FABRIC_TIMEOUT` when no connection came free within
+   * Rejects with mysql2's error when the server cannot be connected to; FabricError `FABRIC_TIMEOUT` when no connection came free within
    *   `acquireTimeout`, `FABRIC_QUEUE_LIMIT` when too many wait already.
    */
-  async lend(tick: number): Promise<Physical> {
-    const ready = this.tryLend(tick);
-    if (ready !== undefined) return ready;
-    if (this.cooling && this.#lastFailure !== undefined) throw this.#lastFailure;
-    const began = performance.now();
-    let resource = await this.#acquire();
-    while (resource instanceof FailedConnect) {
-      await this.#pool.destroy(resource);
-      if (resource.at >= began) throw resource.error;
-      resource = await this.#acquire(); // that one failed long ago, when generic-pool wanted to keep its minimum
-    }
-    resource.lentAt = tick;
-    this.#busy.add(resource);
-    return resource;
+  lend(): Promise<Physical> {
+    const ready = this.tryLend();
+    if (ready !== undefined) return Promise.resolve(ready);
+    if (this.cooling && this.#lastFailure !== undefined) return Promise.reject(this.#lastFailure);
+    if (!this.#allLent) return this.#obtain();
+    if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(this.#tooManyWait());
+    return this.#line.join();
   }
 
   giveBack(physical: Physical): void {
-    this.#busy.delete(physical);
-    if (!physical.alive || this.left || this.#idle.length >= this.#config.maxIdle) {
-      this.#destroy(physical);
+    if (!physical.alive || this.left) {
+      this.discard(physical);
     } else if (this.#pool.pending > 0) {
+      this.#busy.delete(physical);
       this.#release(physical);
     } else {
-      this.#idle.push(physical);
+      const waiter = this.#line.next();
+      if (waiter !== undefined) waiter.resolve(this.#lent(physical));
+      else this.#keep(physical);
     }
   }
 
@@ -149,12 +147,22 @@ export class ServerPool implements Home {
     this.#unneeded = this.#idle.length;
   }
 
+  #keep(physical: Physical): void {
+    if (this.#idle.length >= this.#config.maxIdle) {
+      this.discard(physical);
+      return;
+    }
+    this.#busy.delete(physical);
+    this.#idle.push(physical);
+  }
+
   /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
   async leave(): Promise<void> {
     this.#leaving.abort();
+    this.#line.fail(givenUp('the server left the group'));
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
     for (const physical of this.#busy) {
-      cut(physical, connectionLost('the server left the group'));
+      cut(physical, givenUp('the server left the group'));
       if (physical.lentAt === RESTING) this.discard(physical); // no statement will fail and do it
     }
     await this.#drain();
@@ -163,10 +171,11 @@ export class ServerPool implements Home {
   /** Ends all: idle connections now, those that run something when it has ended, or after `END_GRACE` all the same. */
   async end(): Promise<void> {
     this.#leaving.abort();
+    this.#line.fail(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
     for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
     const grace = setTimeout(() => {
-      for (const physical of this.#busy) cut(physical, connectionLost('the pool was ended'));
+      for (const physical of this.#busy) cut(physical, givenUp('the pool was ended'));
     }, END_GRACE);
     await this.#drain();
     clearTimeout(grace);
@@ -174,7 +183,7 @@ export class ServerPool implements Home {
 
   get stats(): { size: number; idle: number; busy: number; waiting: number } {
     const busy = this.#busy.size;
-    return { size: this.#pool.size, idle: this.#pool.size - busy, busy, waiting: this.#pool.pending };
+    return { size: this.#pool.size, idle: this.#pool.size - busy, busy, waiting: this.waiting };
   }
 
   async #drain(): Promise<void> {
@@ -183,7 +192,7 @@ export class ServerPool implements Home {
   }
 
   async #create(): Promise<Resource> {
-    if (this.left) return new FailedConnect(connectionLost('the server left the group'));
+    if (this.left) return new FailedConnect(givenUp('the server left the group'));
     if (this.cooling && this.#lastFailure !== undefined) return new FailedConnect(this.#lastFailure);
     try {
       const physical = await connectTo(this.server, this, this.#config.mysql, this.#leaving.signal, lost =>
@@ -222,20 +231,56 @@ export class ServerPool implements Home {
     this.#destroy(physical);
   }
 
+  /** From generic-pool: one that it kept, validated, or a new one. */
+  async #obtain(): Promise<Physical> {
+    const began = performance.now();
+    let resource = await this.#acquire();
+    while (resource instanceof FailedConnect) {
+      await this.#pool.destroy(resource);
+      if (resource.at >= began) throw resource.error;
+      resource = await this.#acquire(); // that one failed long ago, when generic-pool wanted to keep its minimum
+    }
+    return this.#lent(resource);
+  }
+
   async #acquire(): Promise<Resource> {
-    const { host, port } = this.server;
     try {
       return await this.#pool.acquire();
     } catch (error) {
-      if ((error as Error).name === 'TimeoutError') {
-        const { acquireTimeout, maxConnections } = this.#config;
-        const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); all ${maxConnections} are busy`;
-        throw new FabricError('FABRIC_TIMEOUT', reason, { cause: error });
-      }
-      if (this.left) throw connectionLost('the server left the group');
-      const reason = `All connections to ${host}:${port} are busy, and no more callers may wait (queueLimit)`;
-      throw new FabricError('FABRIC_QUEUE_LIMIT', reason, { cause: error });
+      throw this.left ? givenUp('the server left the group') : this.#allBusy(error);
     }
+  }
+
+  #lent(physical: Physical): Physical {
+    physical.lentAt = this.#hooks.tick();
+    this.#busy.add(physical);
+    return physical;
+  }
+
+  /** Nothing that generic-pool could lend, or make, now. */
+  get #allLent(): boolean {
+    return this.#pool.available < 1 && this.#pool.spareResourceCapacity < 1;
+  }
+
+  /** A connection has gone, so there is room for a new one: it is for whoever waits longest. */
+  #serveLine(): void {
+    while (this.#line.length > 0 && !this.left && !this.#allLent) {
+      const waiter = this.#line.next();
+      this.#obtain().then(waiter?.resolve, waiter?.reject);
+    }
+  }
+
+  #allBusy(cause: unknown): FabricError {
+    const { host, port } = this.server;
+    const { acquireTimeout, maxConnections } = this.#config;
+    const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); all ${maxConnections} are busy`;
+    return new FabricError('FABRIC_TIMEOUT', reason, { cause });
+  }
+
+  #tooManyWait(): FabricError {
+    const { host, port } = this.server;
+    const reason = `All connections to ${host}:${port} are busy, and no more callers may wait (queueLimit)`;
+    return new FabricError('FABRIC_QUEUE_LIMIT', reason);
   }
 
   #release(physical: Physical): void {
@@ -245,6 +290,7 @@ export class ServerPool implements Home {
 
   #destroy(physical: Physical): void {
     this.#pool.destroy(physical).then(undefined, () => close(physical));
+    this.#serveLine();
   }
 }
 

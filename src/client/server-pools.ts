@@ -40,11 +40,11 @@ export class ServerPools {
   }
 
   tryLend(server: Server): Physical | undefined {
-    return this.#find(server)?.tryLend(this.#tick);
+    return this.#find(server)?.tryLend();
   }
 
   lend(server: Server): Promise<Physical> {
-    return (this.#find(server) ?? this.#add(server)).lend(this.#tick);
+    return (this.#find(server) ?? this.#add(server)).lend();
   }
 
   /** Keeps the pools of the servers that the group has now; the others' connections end at once. */
@@ -78,7 +78,7 @@ export class ServerPools {
   }
 
   #add(server: Server): ServerPool {
-    const pool = new ServerPool(server, this.#config, this.#hooks);
+    const pool = new ServerPool(server, this.#config, { ...this.#hooks, tick: () => this.#tick });
     this.#pools.set(key(server), pool);
     this.#byServer.set(server, pool);
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref();

@@ -85,20 +85,15 @@ export class Session {
    * A connection to a server that is right for the route, waiting for a server to be (a failover) until `deadline` (`performance.now()`).
    * @throws the last connect error, or FabricError: `FABRIC_NO_SERVER`, `FABRIC_UNREACHABLE`, `FABRIC_TIMEOUT`, `FABRIC_CLOSED`.
    */
-  async obtain(route: Route, deadline: number): Promise<Physical> {
-    let first = this.#passedOver;
+  obtain(route: Route, deadline: number): Promise<Physical> {
+    const first = this.#passedOver;
     this.#passedOver = undefined;
-    for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
-      if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
-      const topology = await this.topologies.get(route.group);
-      if (topology.servers.length === 0 && this.#neverSeen(route.group)) throw unknownGroup(route.group);
-      const { physical, error } = await this.#lendFrom(topology, route.mode, first);
-      first = undefined;
-      if (physical !== undefined) return physical;
-      if (performance.now() + pause > deadline) throw error ?? noServer(topology, route, this.config.failoverTimeout);
-      await sleep(pause);
-      this.topologies.forget(route.group);
-    }
+    if (first === undefined) return this.#search(route, deadline);
+    // Not awaited: a caller that only waits for its turn goes through here, and each promise counts.
+    return this.pools.lend(first).then(undefined, error => {
+      this.#lendFailed(error, route, first);
+      return this.#search(route, deadline);
+    });
   }
 
   /** Ends every connection and the calls to the Fabric nodes. */
@@ -108,38 +103,41 @@ export class Session {
     await this.pools.end();
   }
 
+  async #search(route: Route, deadline: number): Promise<Physical> {
+    for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
+      if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
+      const topology = await this.topologies.get(route.group);
+      if (topology.servers.length === 0 && this.#neverSeen(route.group)) throw unknownGroup(route.group);
+      const { physical, error } = await this.#lendFrom(topology, route);
+      if (physical !== undefined) return physical;
+      if (performance.now() + pause > deadline) throw error ?? noServer(topology, route, this.config.failoverTimeout);
+      await sleep(pause);
+      this.topologies.forget(route.group);
+    }
+  }
+
   /** Tries each server that may serve until one lends; an unreachable one cools, so the next choice is another. */
-  async #lendFrom(
-    topology: Topology,
-    mode: RequestMode,
-    first: Server | undefined,
-  ): Promise<{ physical?: Physical; error?: StatementError }> {
+  async #lendFrom(topology: Topology, route: Route): Promise<{ physical?: Physical; error?: StatementError }> {
     let error: StatementError | undefined;
-    const begin = first !== undefined && candidates(topology, mode).includes(first) ? first : undefined;
-    for (
-      let server = begin ?? this.#choose(topology, mode);
-      server !== undefined;
-      server = this.#choose(topology, mode)
-    ) {
+    for (let server = this.#choose(topology, route.mode); server; server = this.#choose(topology, route.mode)) {
       try {
         return { physical: await this.pools.lend(server) };
       } catch (caught) {
         error = caught as StatementError;
-        if (error instanceof FabricError) throw error;
-        const ruling = verdict(error, {
-          phase: 'connect',
-          mode,
-          inTransaction: false,
-          mayCommit: false,
-          repeatable: true,
-        });
-        annotate(error, ruling, { group: topology.group, mode }, server);
-        if (!ruling.retry) throw error;
-        this.#follow(ruling, topology.group, server, error);
+        this.#lendFailed(error, route, server);
         if (!this.pools.cooling(server)) break;
       }
     }
     return error === undefined ? {} : { error };
+  }
+
+  /** @throws the error when another try would not help. */
+  #lendFailed(error: StatementError, route: Route, server: Server): void {
+    if (error instanceof FabricError) throw error;
+    const ruling = verdict(error, { phase: 'connect', mode: route.mode, ...NOT_SENT });
+    annotate(error, ruling, route, server);
+    if (!ruling.retry) throw error;
+    this.#follow(ruling, route.group, server, error);
   }
 
   #choose(topology: Topology, mode: RequestMode): Server | undefined {
@@ -184,9 +182,10 @@ export class Session {
   }
 
   #send(lender: Lender, statement: Statement, physical: Physical): void {
+    let taken = false;
     const done: Done = (error, rows, fields) => {
       if (error) {
-        this.#judge(lender, statement, physical, error);
+        this.#judge(lender, statement, physical, error, taken);
       } else {
         lender.done(physical, statement, rows);
         statement.succeed(rows, fields);
@@ -194,35 +193,44 @@ export class Session {
     };
     try {
       statement.send(physical.connection, done);
+      taken = true;
     } catch (error) {
       lender.done(physical, statement, undefined); // mysql2 refused the arguments; nothing was sent
       statement.fail(error as StatementError);
     }
   }
 
-  #judge(lender: Lender, statement: Statement, physical: Physical, error: StatementError): void {
+  /** @param taken false: mysql2 told the error at once, for the connection is closed. */
+  #judge(lender: Lender, statement: Statement, physical: Physical, error: StatementError, taken: boolean): void {
     if (!mayBeReadOnly(error) || statement.route.mode === MODE_READONLY) {
-      this.#conclude(lender, statement, physical, error, false);
+      this.#conclude(lender, statement, physical, error, taken ? 'send' : 'refuse');
       return;
     }
     // 1290 has other causes than read-only (secure_file_priv, ...): only the server can tell.
-    physical.connection.query('SELECT @@global.read_only AS readOnly', (failed, rows) => {
-      const writable = !failed && (rows as { readOnly?: number }[])[0]?.readOnly === 0;
-      this.#conclude(lender, statement, physical, error, writable);
+    physical.connection.query('SELECT @@global.read_only + @@global.innodb_read_only AS readOnly', (failed, rows) => {
+      const writable = !failed && Number((rows as { readOnly?: unknown }[])[0]?.readOnly) === 0;
+      this.#conclude(lender, statement, physical, error, writable ? 'writable' : 'send');
     });
   }
 
-  #conclude(lender: Lender, statement: Statement, physical: Physical, error: StatementError, writable: boolean): void {
+  #conclude(
+    lender: Lender,
+    statement: Statement,
+    physical: Physical,
+    error: StatementError,
+    phase: 'send' | 'refuse' | 'writable',
+  ): void {
     const { route, sql } = statement;
-    const ruling = writable
-      ? ANSWERED
-      : verdict(error, {
-          phase: 'send',
-          mode: route.mode,
-          inTransaction: lender.inTransaction,
-          mayCommit: mayCommit(sql),
-          repeatable: !statement.handedOut && onlyReads(sql),
-        });
+    const ruling =
+      phase === 'writable'
+        ? ANSWERED
+        : verdict(error, {
+            phase,
+            mode: route.mode,
+            inTransaction: lender.inTransaction,
+            mayCommit: mayCommit(sql),
+            repeatable: !statement.handedOut && onlyReads(sql),
+          });
     annotate(error, ruling, route, physical.server);
     this.#follow(ruling, route.group, physical.server, error);
     const mayRetry = ruling.retry && lender.mayRetry;
@@ -254,6 +262,7 @@ export class Session {
   }
 }
 
+const NOT_SENT = { inTransaction: false, mayCommit: false, repeatable: true } as const;
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
 
 /** Every error of a routed statement says how far the statement got and where. */

@@ -1,24 +1,71 @@
-/** What the words of an SQL statement say about retrying it. Only the first words are looked at, and doubt counts as the worse case. */
+/**
+ * What the words of an SQL statement say about retrying it. Little of the grammar is known here, and doubt counts as the worse case. All
+ * of it takes time linear in the length of the text, which may be megabytes.
+ */
 
-const READS = /^[\s(]*(?:\/\*.*?\*\/\s*)*(?:select|show|explain|describe|desc)\b/is;
+const READS = /(?:select|show|explain(?!\s+analyze\b)|describe|desc)\b/iy;
 const LOCKS_OR_WRITES =
   /\b(?:for\s+update|for\s+share|lock\s+in\s+share\s+mode|into\s+(?:outfile|dumpfile|@)|get_lock\s*\()/i;
 const STAYS_IN_TRANSACTION =
-  /^[\s(]*(?:\/\*.*?\*\/\s*)*(?:select|insert|update|delete|replace|show|explain|do|savepoint|rollback)\b/is;
-const SESSION_STATE =
-  /^\s*(?:\/\*.*?\*\/\s*)*(?:(?:set|use|lock|prepare|handler|create\s+temporary)\b|(?:select|do)\b.*(?:\bget_lock\s*\(|@[\w$]+\s*:=|\binto\s+@))/is;
+  /(?:select|insert|update|delete|replace|show|explain|describe|desc|do|savepoint|release|rollback)\b/iy;
+const SETS_STATE = /(?:set|use|lock|flush|prepare|handler|xa|create\s+(?:or\s+replace\s+)?temporary)\b/iy;
+const MAY_ASSIGN = /(?:select|do|with|update)\b/iy;
+const ASSIGNS = /\bget_lock\s*\(|@[\w$.]+\s*:=|\binto\s+@/i;
 
 /** Only reads: running it twice changes nothing. */
 export function onlyReads(sql: string): boolean {
-  return READS.test(sql) && !LOCKS_OR_WRITES.test(sql);
+  return beginsWith(READS, sql, firstWord(sql)) && !LOCKS_OR_WRITES.test(sql) && !hidesMore(sql);
 }
 
 /** Could end the transaction it runs in (COMMIT, DDL, ...): when its answer is lost, nobody knows whether it did. */
 export function mayCommit(sql: string): boolean {
-  return !STAYS_IN_TRANSACTION.test(sql);
+  return !beginsWith(STAYS_IN_TRANSACTION, sql, firstWord(sql)) || hidesMore(sql);
 }
 
 /** Leaves something behind in the session that another server would not have. */
 export function leavesSessionState(sql: string): boolean {
-  return SESSION_STATE.test(sql);
+  for (let at = 0; at >= 0 && at < sql.length; at = afterNext(';', sql, at)) {
+    const word = firstWord(sql, at);
+    if (beginsWith(SETS_STATE, sql, word)) return true;
+    if (at === 0 && beginsWith(MAY_ASSIGN, sql, word) && ASSIGNS.test(sql)) return true;
+  }
+  return false;
+}
+
+/** Behind its first words there may be another statement, or a comment that the server executes. */
+function hidesMore(sql: string): boolean {
+  const semicolon = sql.indexOf(';');
+  return (semicolon >= 0 && sql.slice(semicolon + 1).trim() !== '') || sql.includes('/*!') || sql.includes('/*M!');
+}
+
+/** Where the first word from `at` on begins: after blanks, parentheses and comments. The words of a comment that is executed count. */
+function firstWord(sql: string, from = 0): number {
+  let at = from;
+  for (;;) {
+    at = endOf(BLANKS, sql, at);
+    if (sql.startsWith('--', at) || sql[at] === '#') at = afterNext('\n', sql, at);
+    else if (!sql.startsWith('/*', at)) return at;
+    else at = beginsWith(EXECUTED, sql, at) ? EXECUTED.lastIndex : afterNext('*/', sql, at + 2);
+    if (at < 0) return sql.length;
+  }
+}
+
+const BLANKS = /[\s(]*/y;
+const EXECUTED = /\/\*M?!\d*/y;
+
+function endOf(sticky: RegExp, sql: string, at: number): number {
+  sticky.lastIndex = at;
+  sticky.test(sql);
+  return sticky.lastIndex;
+}
+
+function beginsWith(sticky: RegExp, sql: string, at: number): boolean {
+  sticky.lastIndex = at;
+  return sticky.test(sql);
+}
+
+/** Behind the next `mark`; -1 when there is none. */
+function afterNext(mark: string, sql: string, at: number): number {
+  const found = sql.indexOf(mark, at);
+  return found < 0 ? -1 : found + mark.length;
 }
