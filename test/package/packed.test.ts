@@ -1,0 +1,109 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Consumer } from './consumer.js';
+
+const require = createRequire(import.meta.url);
+
+let consumer: Consumer;
+beforeAll(async () => {
+  consumer = await Consumer.create();
+});
+afterAll(async () => {
+  await consumer.remove();
+});
+
+const OURS = {
+  MODE_READONLY: 1,
+  MODE_WRITEONLY: 2,
+  MODE_READWRITE: 3,
+  STATUS_FAULTY: 0,
+  STATUS_SPARE: 1,
+  STATUS_SECONDARY: 2,
+  STATUS_PRIMARY: 3,
+};
+const FUNCTIONS = ['connect', 'createConnection', 'createPool', 'FabricError'];
+const CLIENT_DOORS = [
+  ['mysql2-fabric', 'mysql2'],
+  ['mysql2-fabric/promise', 'mysql2/promise'],
+] as const;
+
+/** How a program may get hold of a door; each sets `door`. */
+const WAYS = {
+  'require()': ['smoke.cjs', (door: string) => `const door = require('${door}');`],
+  'import *': ['star.mjs', (door: string) => `import * as door from '${door}';`],
+  'import default': ['default.mjs', (door: string) => `import door from '${door}';`],
+  'await import()': [
+    'dynamic.cjs',
+    (door: string) => `main(); async function main() { const door = await import('${door}');`,
+  ],
+} as const;
+
+type Way = keyof typeof WAYS;
+const ways = Object.keys(WAYS) as Way[];
+
+/** What a program that got hold of the door sees. */
+async function look(way: Way, door: string, expression: string): Promise<unknown> {
+  const [name, begin] = WAYS[way];
+  const end = way === 'await import()' ? '}' : '';
+  return JSON.parse(await consumer.node(name, `${begin(door)}\nconsole.log(JSON.stringify(${expression}));${end}`));
+}
+
+describe.each(CLIENT_DOORS)('%s, packed and installed', (door, original) => {
+  it.each(ways)('has by %s all that mysql2 has, and what is ours', async way => {
+    const kinds = (await look(
+      way,
+      door,
+      'Object.fromEntries(Object.keys(door).map(name => [name, typeof door[name]]))',
+    )) as Record<string, string>;
+    const theirs = require(original) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(theirs)) expect(kinds, name).toHaveProperty(name, typeof value);
+    for (const name of FUNCTIONS) expect(kinds).toHaveProperty(name, 'function');
+  });
+
+  it.each(ways)('has by %s the codes of modes and statuses', async way => {
+    const names = JSON.stringify(Object.keys(OURS));
+    expect(await look(way, door, `Object.fromEntries(${names}.map(name => [name, door[name]]))`)).toEqual(OURS);
+  });
+
+  it("makes connections that are instances of mysql2's classes", async () => {
+    const options = "{ fabric: '127.0.0.1:1', user: 'app', group: 'g' }";
+    const isTheirs = (name: string) => `door.connect(${options}) instanceof door.${name}`;
+    expect(await look('require()', door, isTheirs(original === 'mysql2' ? 'Connection' : 'PromiseConnection'))).toBe(
+      true,
+    );
+  });
+});
+
+it.each(['mysql2-fabric', 'mysql2-fabric/promise'])('%s loads no native module, no node and no sandbox', async door => {
+  const loaded = (await look('require()', door, 'Object.keys(require.cache)')) as string[];
+  expect(loaded.filter(path => path.includes('client/session.js'))).toHaveLength(1);
+  expect(loaded.filter(path => path.endsWith('.node') || /commonjs\/(fabric|testing)/.test(path))).toEqual([]);
+});
+
+it.each([
+  ['mysql2-fabric/fabric', ['CommandError', 'createFabric']],
+  [
+    'mysql2-fabric/testing',
+    ['APP_DATABASE', 'FaultProxy', 'Mysqld', 'SERVER_VERSIONS', 'accounts', 'startMysqlds', 'testServers'],
+  ],
+])('%s has its names by require and import', async (door, names) => {
+  for (const way of ['require()', 'import *'] as const) {
+    expect(await look(way, door, 'Object.keys(door).sort()')).toEqual(expect.arrayContaining(names));
+  }
+});
+
+describe('its types', () => {
+  beforeAll(async () => {
+    await consumer.copy(join(import.meta.dirname, '../types'));
+  });
+
+  it.each([
+    { module: 'nodenext', skipLibCheck: false },
+    { module: 'nodenext', exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
+    { module: 'node16', moduleResolution: 'node16', skipLibCheck: false },
+    { module: 'preserve', moduleResolution: 'bundler', skipLibCheck: false },
+  ])('compile with %j', async options => {
+    expect(await consumer.compile({ skipLibCheck: true, ...options })).toBe('');
+  });
+});
