@@ -3,6 +3,7 @@ import { STATUS_FAULTY } from '../wire/topology.js';
 import type { Context } from './context.js';
 import { createProber, type Prober } from './prober.js';
 import { declareFaulty } from './procedures/declare-faulty.js';
+import { reattach } from './procedures/reattach.js';
 import type { Runner } from './procedures/run.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 import { judge, type Testimony, type Verdict } from './suspicion.js';
@@ -20,6 +21,8 @@ interface Watched {
   /** Failed rounds in a row. */
   failures: number;
   countedAt: number;
+  /** Whether the connection to it was lost since it last answered. */
+  lost: boolean;
   looking: Promise<void> | undefined;
 }
 
@@ -75,8 +78,18 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
   function watchedOf(server: ServerRecord): Watched {
     const known = watched.get(server.uuid);
     if (known) return known;
-    const prober = createProber(server, context, () => void look(server.uuid));
-    const fresh: Watched = { prober, address: addressOf(server), failures: 0, countedAt: 0, looking: undefined };
+    const prober = createProber(server, context, () => {
+      fresh.lost = true;
+      void look(server.uuid);
+    });
+    const fresh: Watched = {
+      prober,
+      address: addressOf(server),
+      failures: 0,
+      countedAt: 0,
+      lost: false,
+      looking: undefined,
+    };
     watched.set(server.uuid, fresh);
     return fresh;
   }
@@ -103,7 +116,11 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       const server = group?.servers.find(other => other.uuid === uuid);
       if (!group || !server || server.status === STATUS_FAULTY || ending.signal.aborted) return;
       const verdict = await judgeNow(server, group, entry, answered);
-      if (verdict.state === 'healthy') return;
+      if (verdict.state === 'healthy') {
+        if (entry.lost && group.primary !== uuid) runner.run(reattach({ group: id, server: uuid }));
+        entry.lost = false;
+        return;
+      }
       if (said !== verdict.reason) context.log.info(`${named(server)} ${verdict.state}: ${verdict.reason}`);
       said = verdict.reason;
       // A procedure closes connections and changes roles: what was seen meanwhile is judged when it is over.

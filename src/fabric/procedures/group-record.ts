@@ -13,7 +13,7 @@ export async function requireGroup({ store }: Pick<Context, 'store'>, id: string
 }
 
 /** The server with this uuid or `host:port` (port 3306 when there is none). */
-export function findServer(group: GroupRecord, name: string): ServerRecord | undefined {
+function findServer(group: GroupRecord, name: string): ServerRecord | undefined {
   const wanted = name.toLowerCase();
   const address = wanted.includes(':') ? wanted : `${wanted}:3306`;
   return group.servers.find(

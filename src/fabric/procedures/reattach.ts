@@ -1,0 +1,38 @@
+import { STATUS_FAULTY } from '../../wire/topology.js';
+import { CommandError } from '../errors.js';
+import { changeGroup, requireGroup, withServer } from './group-record.js';
+import { describe, follow } from './promotion.js';
+import type { Procedure, Step } from './run.js';
+
+type Reattachment = {
+  readonly group: string;
+  /** uuid. */
+  readonly server: string;
+};
+
+/**
+ * A secondary or spare was gone for a moment: one that restarted may be writable, or follow nobody, and would serve ever older rows. It is
+ * made read-only and to follow the primary again; nothing happens when it does so already.
+ */
+export function reattach(request: { group: string; server: string }): Procedure<Reattachment> {
+  return { name: 'reattach', group: request.group, data: { ...request }, steps: [followAgain] };
+}
+
+const followAgain: Step<Reattachment> = {
+  name: 'let the server that came back follow the primary',
+  async run({ group: id, server: uuid }, context) {
+    const group = await requireGroup(context, id);
+    const primary = group.servers.find(server => server.uuid === group.primary);
+    const server = group.servers.find(other => other.uuid === uuid);
+    if (!primary || !server || server === primary) return;
+    if (primary.status === STATUS_FAULTY || server.status === STATUS_FAULTY) return;
+    try {
+      await follow(server, primary, context);
+    } catch (error) {
+      context.log.warn(`server ${uuid} of group ${id} came back but does not follow the primary: ${describe(error)}`);
+      if (!(error instanceof CommandError)) return;
+      // Errant transactions (invariant 2): it does not count as a secondary until an operator has looked at it.
+      await changeGroup(context, id, stored => withServer(stored, uuid, { status: STATUS_FAULTY, needsFencing: true }));
+    }
+  },
+};
