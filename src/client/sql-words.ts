@@ -24,12 +24,14 @@ export function mayCommit(sql: string): boolean {
 
 /** Leaves something behind in the session that another server would not have. */
 export function leavesSessionState(sql: string): boolean {
-  for (let at = 0; at >= 0 && at < sql.length; at = afterNext(';', sql, at)) {
-    const word = firstWord(sql, at);
-    if (beginsWith(SETS_STATE, sql, word)) return true;
-    if (at === 0 && beginsWith(MAY_ASSIGN, sql, word) && ASSIGNS.test(sql)) return true;
+  let word = firstWord(sql);
+  if (beginsWith(MAY_ASSIGN, sql, word) && ASSIGNS.test(sql)) return true;
+  while (!beginsWith(SETS_STATE, sql, word)) {
+    const next = afterNext(';', sql, word);
+    if (next < 0) return false;
+    word = firstWord(sql, next);
   }
-  return false;
+  return true;
 }
 
 /** Behind its first words there may be another statement, or a comment that the server executes. */
