@@ -183,7 +183,9 @@ export class Session {
 
   #send(lender: Lender, statement: Statement, physical: Physical): void {
     let taken = false;
+    let answered = false;
     const done: Done = (error, rows, fields) => {
+      answered = true;
       if (error) {
         this.#judge(lender, statement, physical, error, taken);
       } else {
@@ -195,6 +197,7 @@ export class Session {
       statement.send(physical.connection, done);
       taken = true;
     } catch (error) {
+      if (answered) throw error; // the application's own callback threw
       lender.done(physical, statement, undefined); // mysql2 refused the arguments; nothing was sent
       statement.fail(error as StatementError);
     }

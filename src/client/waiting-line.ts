@@ -1,0 +1,79 @@
+/**
+ * Callers that wait for something to come free, first come, first served. All have the same patience, so one timer, for the first in the
+ * line, is enough for everybody.
+ */
+export class WaitingLine<T> {
+  readonly #patience: number;
+  readonly #onTimeout: () => Error;
+  #line: Waiter<T>[] = [];
+  /** Those before this index have been served. */
+  #head = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param patience ms that each waits at most.
+   * @param onTimeout makes the error that ends the wait then.
+   */
+  constructor(patience: number, onTimeout: () => Error) {
+    this.#patience = patience;
+    this.#onTimeout = onTimeout;
+  }
+
+  get length(): number {
+    return this.#line.length - this.#head;
+  }
+
+  join(): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#line.push({ resolve, reject, until: performance.now() + this.#patience });
+      this.#timer ??= setTimeout(() => this.#expire(), this.#patience);
+    });
+  }
+
+  /** The first in the line, who leaves it. */
+  next(): Waiter<T> | undefined {
+    const waiter = this.#line[this.#head];
+    if (waiter === undefined) return undefined;
+    this.#head++;
+    if (this.#head === this.#line.length) this.#clear();
+    else if (this.#head >= COMPACT_AT) this.#compact();
+    return waiter;
+  }
+
+  /** Everybody's wait ends with `error`. */
+  fail(error: Error): void {
+    for (let waiter = this.next(); waiter !== undefined; waiter = this.next()) waiter.reject(error);
+  }
+
+  #compact(): void {
+    this.#line = this.#line.slice(this.#head);
+    this.#head = 0;
+  }
+
+  #clear(): void {
+    this.#line = [];
+    this.#head = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    // Timers may come a moment early.
+    while ((this.#line[this.#head]?.until ?? Number.POSITIVE_INFINITY) <= now + 1)
+      this.next()?.reject(this.#onTimeout());
+    const first = this.#line[this.#head];
+    if (first !== undefined) this.#timer ??= setTimeout(() => this.#expire(), first.until - now);
+  }
+}
+
+/** Served callers are dropped this many at a time, so that leaving the line costs the same however long it is. */
+const COMPACT_AT = 1_000;
+
+interface Waiter<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+  /** `performance.now()`. */
+  readonly until: number;
+}
