@@ -229,6 +229,6 @@ export function statementTarget(target: Target, sql: unknown): Target {
   if (typeof sql !== 'object' || sql === null) return target;
   const { group, mode } = sql as Properties;
   if (group === undefined && mode === undefined) return target;
-  const own = parseProperties(target, { ...(group && { group }), ...(mode && { mode }) });
+  const own = parseProperties(target, { group, mode } as Properties);
   return own.group === target.group && own.mode === target.mode ? target : own;
 }

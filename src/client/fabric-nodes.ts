@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { badInput } from './errors.js';
 import type { FabricNodeOptions, FabricOption } from './options.js';
 
@@ -28,15 +29,22 @@ export function parseNodes(fabric: FabricOption): readonly FabricNode[] {
 }
 
 /** What a URI says besides its nodes: defaults for the options beside it. */
-export function parseFabricUri(uri: string): { defaults: Record<string, string> } {
+export function parseFabricUri(uri: string): { defaults: Record<string, unknown> } {
   if (!SCHEME.test(uri)) return { defaults: {} };
   const { user, password, path, query } = splitUri(uri);
-  const defaults: Record<string, string> = {};
+  const defaults: Record<string, unknown> = Object.create(null);
   if (user !== undefined) defaults.user = user;
   if (password !== undefined) defaults.password = password;
   if (path !== '') defaults.database = path;
-  for (const [name, value] of query) defaults[name] = value;
+  for (const [name, value] of query)
+    if (!(name in defaults)) defaults[name] = name === 'group' ? value : plainValue(value);
   return { defaults };
+}
+
+/** Numbers and booleans as such: `ttl=5`, `reportErrors=false`. (A group may be called 5.) */
+function plainValue(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
 function nodesOfText(text: string): FabricNode[] {
@@ -69,13 +77,14 @@ function hostsOf(host: unknown): string[] {
   return host.split(',').map(part => part.trim());
 }
 
-/** `text` is `host`, `host:port`, `[v6]` or `[v6]:port`. */
+/** `text` is `host`, `host:port`, `[v6]`, `[v6]:port` or a bare v6 address. */
 function node(
   text: unknown,
   port: unknown,
   account: { user?: string | undefined; password?: string | undefined },
 ): FabricNode {
-  const match = typeof text === 'string' ? /^(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?$/.exec(text) : null;
+  if (typeof text === 'string' && isIPv6(text)) return node(`[${text}]`, port, account);
+  const match = typeof text === 'string' ? /^(?:\[([^\]\s]+)\]|([^:\s[\]@/]+))(?::(\d+))?$/.exec(text) : null;
   const host = match?.[1] ?? match?.[2];
   if (match === null || host === undefined) throw bad(RangeError, 'expected host or host:port');
   const number = match[3] === undefined ? (port ?? DEFAULT_PORT) : Number(match[3]);
