@@ -102,10 +102,17 @@ export class FabricConnection extends ConnectionShape {
     this.#task('', (connection, done) => connection.reset(error => done(error)), callback);
   }
 
+  /** The statement is routed like any other, and prepared again wherever it comes to run. */
   // biome-ignore lint/suspicious/noExplicitAny: mysql2 returns its command here
   override prepare(sql: any, callback?: any): any {
-    this.link.markState();
-    this.#task('SELECT 1', (connection, done) => connection.prepare(sql, done as never), callback);
+    const routed = {
+      execute: (values?: unknown, done?: unknown) => this.execute(sql, values, done),
+      close: () => this.unprepare(sql),
+    };
+    const prepare = (connection: mysql.Connection, done: Done): void => {
+      connection.prepare(sql, (error, info) => done(error, info && Object.assign(Object.create(info), routed)));
+    };
+    this.#task('SELECT 1', prepare, callback);
     return undefined;
   }
 
@@ -114,8 +121,12 @@ export class FabricConnection extends ConnectionShape {
   }
 
   override changeUser(options: mysql.ConnectionOptions, callback?: ErrorCallback): void {
-    this.link.markState();
-    this.#task('', (connection, done) => connection.changeUser(options, error => done(error)), callback);
+    const change = (connection: mysql.Connection, done: Done): void =>
+      connection.changeUser(options, error => {
+        if (!error) this.link.markUser();
+        done(error);
+      });
+    this.#task('', change, callback);
   }
 
   override pause(): void {

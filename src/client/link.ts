@@ -4,8 +4,8 @@ import { connectionLost, cut, givenUp, type Physical } from './physical.js';
 import { candidates, type Route } from './route.js';
 import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
-import { leavesSessionState } from './sql-words.js';
-import type { Lender, Statement } from './statement.js';
+import { leavesSessionState, severalStatements } from './sql-words.js';
+import { isHeader, type Lender, type Statement } from './statement.js';
 import { type StatementError, verdict } from './verdict.js';
 
 /**
@@ -23,6 +23,9 @@ export class Link implements Lender {
   #checked: Topology | undefined;
   #inTransaction = false;
   #hasState = false;
+  /** Nobody else may have the connection after this one. */
+  #unclean = false;
+  #destroyed = false;
 
   /** @param onSwitch is called when a connection to a (new) server was taken. */
   constructor(session: Session, onSwitch: () => void) {
@@ -50,6 +53,7 @@ export class Link implements Lender {
   run(statement: Statement, elsewhere: boolean): void {
     this.#enqueue(() => {
       statement.onSettled = () => this.#next();
+      if (this.#destroyed) return statement.fail(destroyed());
       if (elsewhere && !this.#inTransaction) return this.#session.run(this.#session.shared, statement);
       const lost = this.#lossToTell(statement);
       if (lost !== undefined) return statement.fail(lost);
@@ -69,7 +73,7 @@ export class Link implements Lender {
   finish(reuse: boolean, then: () => void): void {
     this.#enqueue(() => {
       const lease = this.#lease;
-      if (lease !== undefined && reuse && !this.#inTransaction) {
+      if (lease !== undefined && reuse && !this.#inTransaction && !this.#unclean) {
         this.#forget();
         lease.home.giveBack(lease);
       } else {
@@ -82,6 +86,7 @@ export class Link implements Lender {
 
   /** Cuts the connection now; what runs on it fails. */
   destroy(): void {
+    this.#destroyed = true;
     const lease = this.#lease;
     this.#forget();
     if (lease === undefined) return;
@@ -108,6 +113,10 @@ export class Link implements Lender {
     }
     this.#drop();
     const physical = await this.#session.obtain(route, deadline);
+    if (this.#destroyed) {
+      physical.home.discard(physical);
+      throw destroyed();
+    }
     this.#adopt(physical, route);
     return physical;
   }
@@ -116,6 +125,11 @@ export class Link implements Lender {
     physical.lentAt = RESTING;
     this.#inTransaction = transactionAfter(rows) ?? this.#inTransaction;
     if (leavesSessionState(statement.sql)) this.#hasState = true;
+    // Of several statements in one text, some ran before the one that failed.
+    if (rows === undefined && severalStatements(statement.sql)) {
+      this.#hasState = true;
+      this.#unclean = true;
+    }
   }
 
   lose(physical: Physical): void {
@@ -123,9 +137,10 @@ export class Link implements Lender {
     physical.home.discard(physical);
   }
 
-  /** Another user, prepared statements: things that another connection would not have. */
-  markState(): void {
+  /** It has another user now: something that another connection would not have, and that nobody else must have. */
+  markUser(): void {
     this.#hasState = true;
+    this.#unclean = true;
   }
 
   #enqueue(job: () => void): void {
@@ -189,7 +204,12 @@ export class Link implements Lender {
     this.#checked = undefined;
     this.#inTransaction = false;
     this.#hasState = false;
+    this.#unclean = false;
   }
+}
+
+function destroyed(): FabricError {
+  return new FabricError('FABRIC_CLOSED', 'The connection was destroyed');
 }
 
 const NOT_EXECUTED = { outcome: 'not-executed' } as const;
@@ -200,9 +220,8 @@ const AUTOCOMMIT = 2;
 
 /** Whether a transaction is open after a statement, as the server said with its OK; undefined: it did not say (rows, an error). */
 function transactionAfter(rows: unknown): boolean | undefined {
-  const last = Array.isArray(rows) ? rows[rows.length - 1] : rows;
-  if (last?.constructor?.name !== 'ResultSetHeader') return undefined;
-  const { serverStatus } = last as { serverStatus?: number };
+  const serverStatus = (Array.isArray(rows) ? rows.findLast(isHeader) : isHeader(rows) ? rows : undefined)
+    ?.serverStatus;
   return serverStatus === undefined
     ? undefined
     : (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;

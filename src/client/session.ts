@@ -57,7 +57,11 @@ export class Session {
   readonly shared: Lender = {
     take: route => this.take(route),
     obtain: (route, deadline) => this.obtain(route, deadline),
-    done: physical => physical.home.giveBack(physical),
+    done: (physical, _statement, rows) => {
+      if (opensTransaction(rows))
+        physical.home.discard(physical); // nobody could commit it, and nobody may inherit it
+      else physical.home.giveBack(physical);
+    },
     lose: physical => physical.home.discard(physical),
     inTransaction: false,
     mayRetry: true,
@@ -267,6 +271,11 @@ export class Session {
 
 const NOT_SENT = { inTransaction: false, mayCommit: false, repeatable: true } as const;
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
+
+/** SERVER_STATUS_IN_TRANS of a statement without rows. */
+function opensTransaction(rows: unknown): boolean {
+  return !Array.isArray(rows) && (((rows as { serverStatus?: number } | undefined)?.serverStatus ?? 0) & 1) !== 0;
+}
 
 /** Every error of a routed statement says how far the statement got and where. */
 function annotate(

@@ -34,10 +34,15 @@ export function leavesSessionState(sql: string): boolean {
   return true;
 }
 
+/** Perhaps: the semicolon may also be part of a text. */
+export function severalStatements(sql: string): boolean {
+  const semicolon = sql.indexOf(';');
+  return semicolon >= 0 && sql.slice(semicolon + 1).trim() !== '';
+}
+
 /** Behind its first words there may be another statement, or a comment that the server executes. */
 function hidesMore(sql: string): boolean {
-  const semicolon = sql.indexOf(';');
-  return (semicolon >= 0 && sql.slice(semicolon + 1).trim() !== '') || sql.includes('/*!') || sql.includes('/*M!');
+  return severalStatements(sql) || sql.includes('/*!') || sql.includes('/*M!');
 }
 
 /** Where the first word from `at` on begins: after blanks, parentheses and comments. The words of a comment that is executed count. */

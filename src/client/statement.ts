@@ -96,6 +96,11 @@ abstract class BaseStatement {
 
 function nothing(): void {}
 
+/** The result of a statement without rows; it tells whether a transaction is open now. */
+export function isHeader(result: unknown): result is { readonly serverStatus?: number } {
+  return (result as object | undefined)?.constructor?.name === 'ResultSetHeader';
+}
+
 /** With a callback, which gets all rows at once. */
 export class CallbackStatement extends BaseStatement implements Statement {
   readonly #verb: Verb;
@@ -166,27 +171,46 @@ export class EventStatement extends BaseStatement implements Statement {
   send(connection: mysql.Connection, done: Done): void {
     const facade = this.facade;
     const send = connection[this.#verb] as unknown as (sql: unknown, values: unknown) => RawQuery;
-    const command = send.call(connection, this.#sql, this.#values);
     let failure: StatementError | null = null;
+    let header: unknown;
     const end = once(error => {
       connection.removeListener('error', lost);
       connection.removeListener('end', lost);
-      done(error);
+      facade._connection = undefined; // it may serve others now
+      done(error, header);
     });
     // mysql2 tells only the connection of a loss when the command has no callback.
     const lost = (error?: StatementError): void => end(error ?? connectionLost('the server closed the connection'));
-    connection.on('error', lost);
+    connection.on('error', lost); // first: a closed connection tells it at once
     connection.on('end', lost);
     facade._connection = connection as RawConnection; // facade.stream() pauses and resumes it
-    command.on('fields', (...args) => facade.emit('fields', ...args));
+    const command = this.#begin(() => send.call(connection, this.#sql, this.#values), connection, lost);
+    if (command === undefined) return;
+    command.on('fields', (...args) => {
+      this.handedOut = true;
+      facade.emit('fields', ...args);
+    });
     command.on('result', (...args) => {
       this.handedOut = true;
+      if (isHeader(args[0])) header = args[0];
       facade.emit('result', ...args);
     });
     command.on('error', (error: StatementError) => {
       failure = error;
+      if (error.code === 'PROTOCOL_SEQUENCE_TIMEOUT') end(error); // mysql2 goes on to wait for the answer
     });
     command.on('end', () => end(failure));
+  }
+
+  /** What mysql2 throws for bad arguments leaves no listener behind. */
+  #begin(send: () => RawQuery | undefined, connection: mysql.Connection, lost: () => void): RawQuery | undefined {
+    try {
+      return send();
+    } catch (error) {
+      connection.removeListener('error', lost);
+      connection.removeListener('end', lost);
+      throw error;
+    }
   }
 
   succeed(): void {
