@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { promote } from '../../src/fabric/procedures/promote.js';
 import { type Mysqld, startMysqlds } from '../../src/testing.js';
-import { GROUP, HaGroup, intercept, until } from './ha-group.js';
+import { freezeNow, GROUP, HaGroup, intercept, until } from './ha-group.js';
 
 const to = (candidate: string | null, updateOnly = false) => promote({ group: GROUP, candidate, updateOnly });
 
@@ -210,13 +210,30 @@ describe('a switchover during which a server dies', () => {
     },
   );
 
+  test('the new primary dies before anybody follows it: the others stay fit to take over', async () => {
+    const [, second] = servers as [Mysqld, Mysqld];
+    armed = false;
+    const kill = async (_port: number, called: string) => {
+      if (armed && called === 'follow') await second.kill();
+    };
+    ha = new HaGroup(servers, { wrap: real => intercept(real, { before: kill }) });
+    await ha.form();
+    armed = true;
+    await ha.do(to(ha.uuid(second)));
+    armed = false;
+    expect(await ha.statuses()).toEqual(['SECONDARY', 'PRIMARY', 'SECONDARY']);
+    ha.watch();
+    await until(async () => (await ha.statuses())[1] === 'FAULTY' && !ha.runner.busy(GROUP));
+    expect(await ha.expectOnePrimary()).not.toBe(second);
+  });
+
   test('the old primary freezes while it is blocked: another takes the writes', async () => {
     const [first] = servers as [Mysqld];
     armed = false;
     const freeze = async (port: number, called: string) => {
       if (!armed || port !== first.port || called !== 'fence') return;
       armed = false;
-      first.pause();
+      await freezeNow(first);
     };
     ha = new HaGroup(servers, { wrap: real => intercept(real, { after: freeze }) });
     await ha.form();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY } from '../../wire/topology.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
-import type { ManagedServer } from '../replication/replication.js';
+import { AdminError, type ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { beyond } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
@@ -153,10 +153,25 @@ async function followOrFaulty(
   try {
     await follow(server, primary, context);
   } catch (error) {
+    if (!(error instanceof CommandError) && !(await answers(primary, context))) {
+      // Its fault is the new primary's: as a candidate for the next failover it is needed.
+      context.log.warn(`server ${server.uuid} of group ${data.group} cannot follow a primary that does not answer`);
+      return;
+    }
     context.log.warn(`server ${server.uuid} of group ${data.group} is FAULTY: ${describe(error)}`);
     await changeGroup(context, data.group, group =>
       withServer(group, server.uuid, { status: STATUS_FAULTY, needsFencing: true }),
     ).catch(cause => context.log.error(`server ${server.uuid} could not be marked FAULTY: ${cause}`));
+  }
+}
+
+async function answers(server: ServerRecord, context: StepContext): Promise<boolean> {
+  try {
+    const session = await context.replication.connect(server, shortPatience(context));
+    await session.ping().finally(() => session.close());
+    return true;
+  } catch (error) {
+    return error instanceof AdminError && !error.unreachable;
   }
 }
 
