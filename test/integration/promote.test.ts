@@ -182,10 +182,10 @@ describe('a switchover during which a server dies', () => {
     },
   );
 
+  // Only before a call: a thread of a server that is being paused may still answer one statement.
   test.each([
     ['forgetSource', 'before'],
     ['unfence', 'before'],
-    ['unfence', 'after'],
   ] as const)(
     'the candidate freezes at %s (%s it): the old primary takes the writes again, the candidate is fenced',
     async (method, when) => {
