@@ -14,7 +14,7 @@ import { ReadTally } from './read-shares.js';
 const WRITERS = 6;
 const READERS = 8;
 /** ms that a writer or reader rests after each statement. */
-const REST = 3;
+const REST = 5;
 
 export class Application {
   readonly journal = new Journal();

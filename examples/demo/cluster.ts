@@ -5,7 +5,8 @@ import { APP_DATABASE, accounts, Mysqld, startMysqlds } from 'mysql2-fabric/test
 
 const GROUP = 'demo';
 const NODE_ACCOUNT = { user: 'admin', password: 'demo' } as const;
-const SERVER_OPTIONS = { version: '9.7', semiSync: true } as const;
+/** The clone plugin gives a server that cannot be repaired a copy of another's data. */
+const SERVER_OPTIONS = { version: '9.7', semiSync: true, options: ['plugin-load-add=mysql_clone.so'] } as const;
 /** All different, so that whoever the secondaries are, their reads show the weights. */
 const WEIGHTS: readonly number[] = [0.25, 1, 0.5];
 
@@ -34,13 +35,9 @@ export class Cluster {
   readonly #servers: readonly Mysqld[];
   readonly #fabric: Fabric;
 
-  /** The node speaks of uuids, people of names: the text with these instead. */
-  readonly named: (text: string) => string;
-
-  private constructor(servers: readonly Mysqld[], fabric: Fabric, named: (text: string) => string) {
+  private constructor(servers: readonly Mysqld[], fabric: Fabric) {
     this.#servers = servers;
     this.#fabric = fabric;
-    this.named = named;
   }
 
   /** @param onSentence hears what the node decides and why. */
@@ -54,7 +51,7 @@ export class Cluster {
       log: { debug() {}, info: hear, warn: hear, error: hear },
     });
     await fabric.start();
-    return new Cluster(servers, fabric, named);
+    return new Cluster(servers, fabric);
   }
 
   /** The group: the first server takes the writes, the others share the reads by weight, and the failure detector watches all. */
@@ -66,6 +63,10 @@ export class Cluster {
     }
     await this.call('group.promote', GROUP, this.#servers[0]?.address);
     await this.call('group.activate', GROUP);
+  }
+
+  get servers(): readonly { readonly name: string; readonly server: Mysqld }[] {
+    return this.#servers.map((server, index) => ({ name: nameOf(index), server }));
   }
 
   call(command: string, ...args: unknown[]): Promise<CallResult> {
@@ -83,12 +84,12 @@ export class Cluster {
   /** The group as the node has it now. */
   async members(): Promise<readonly Member[]> {
     const { rows } = await this.call('group.lookup_servers', GROUP);
-    return this.#servers.flatMap((server, index) => {
+    return this.servers.flatMap(({ name, server }) => {
       const row = rows.find(({ address }) => address === server.address);
       if (row === undefined) return [];
       const { server_uuid: uuid, status, mode, weight } = row;
       return {
-        name: nameOf(index),
+        name,
         server,
         uuid: String(uuid),
         status: String(status),
@@ -101,6 +102,13 @@ export class Cluster {
   /** Undefined while there is none. */
   async primary(): Promise<Member | undefined> {
     return (await this.members()).find(({ status }) => status === 'PRIMARY');
+  }
+
+  /** @throws Error when there is none. */
+  async requirePrimary(): Promise<Member> {
+    const primary = await this.primary();
+    if (primary === undefined) throw new Error('The group has no primary.');
+    return primary;
   }
 
   /** For `createPool`. */
@@ -122,6 +130,7 @@ function nameOf(index: number): string {
   return `db${index + 1}`;
 }
 
+/** The node speaks of uuids, people of names: what makes these of those in a text. */
 async function nameServers(servers: readonly Mysqld[]): Promise<(text: string) => string> {
   const rows = await Promise.all(servers.map(server => server.query('SELECT @@server_uuid AS uuid')));
   const uuids = rows.map(([row]) => String(row?.uuid));

@@ -54,6 +54,9 @@ async function perform(): Promise<boolean> {
   setTimeout(() => ending.abort(new Error(`It did not end within ${BUDGET / 1_000} s.`)), BUDGET - CLEANUP).unref();
   const cluster = await Cluster.start(first, sentence => story.hear(sentence));
   cleanups.push(() => cluster.stop());
+  for (const { name, server } of cluster.servers) {
+    story.say(`${name}: MySQL ${server.version} at ${server.address}, process ${server.pid}`);
+  }
   await cluster.form();
   const application = new Application(cluster.clientOptions);
   cleanups.push(() => application.stop());

@@ -38,8 +38,7 @@ export async function measurePhase(
   const before = reads.snapshot();
   await sleep(duration, undefined, { signal });
   const shares = sharesOf(phase, members, reads.since(before));
-  const primary = members.find(({ status }) => status === 'PRIMARY');
-  if (primary === undefined) throw new Error(`The group has no primary (${phase}).`);
+  const primary = await cluster.requirePrimary();
   const { on, unacknowledged } = await semiSync(primary.server);
   return { ...shares, primary: primary.name, semiSync: on, unacknowledged };
 }

@@ -47,7 +47,7 @@ export async function play(stage: Stage): Promise<Findings> {
   await until('the first write', () => journal.acknowledged.length > 0, { signal });
   await load('at first', LOAD.before);
 
-  const lost = await currentPrimary(cluster);
+  const lost = await cluster.requirePrimary();
   const killedAt = performance.now();
   await killPrimary(lost, stage);
   await load('with one secondary', LOAD.alone);
@@ -75,12 +75,6 @@ export async function play(stage: Stage): Promise<Findings> {
       pause('planned switchover', switchedAt, performance.now(), 1_000),
     ],
   };
-}
-
-async function currentPrimary(cluster: Cluster): Promise<Member> {
-  const primary = await cluster.primary();
-  if (primary === undefined) throw new Error('The group has no primary.');
-  return primary;
 }
 
 /** Tells as a timeline what follows, whether it ends well or not. */

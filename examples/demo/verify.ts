@@ -19,11 +19,9 @@ const CATCH_UP_SECONDS = 10;
 
 /** The primary, then every secondary once it has caught up. The application must have stopped. */
 export async function countWrites(cluster: Cluster, journal: Journal): Promise<Count[]> {
-  const members = await cluster.members();
-  const primary = members.find(({ status }) => status === 'PRIMARY');
-  if (primary === undefined) throw new Error('The group has no primary to count the writes on.');
+  const primary = await cluster.requirePrimary();
   const [row] = await primary.server.query('SELECT @@GLOBAL.gtid_executed AS gtids');
-  const secondaries = members.filter(({ status }) => status === 'SECONDARY');
+  const secondaries = (await cluster.members()).filter(({ status }) => status === 'SECONDARY');
   await Promise.all(secondaries.map(secondary => catchUp(secondary, String(row?.gtids))));
   return await Promise.all([primary, ...secondaries].map(member => countOn(member, journal)));
 }
