@@ -4,7 +4,7 @@ import { FabricConnection, routeOf, statementTarget } from './connection.js';
 import { FabricError } from './errors.js';
 import { noGroup } from './link.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
-import { FabricPromisePool, type FabricPromisePoolConnection } from './promises.js';
+import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
 import type { Route } from './route.js';
 import { Session } from './session.js';
 import { PoolShape } from './shapes.js';
@@ -186,7 +186,7 @@ export class FabricPoolConnection extends FabricConnection {
   }
 
   override promise(promiseImpl?: PromiseConstructor): FabricPromisePoolConnection {
-    return super.promise(promiseImpl) as FabricPromisePoolConnection; // mysql2's own wrapper has `release`
+    return promisePoolConnection(this, promiseImpl ?? this.session.config.Promise);
   }
 
   protected override refusal(): StatementError | undefined {

@@ -22,11 +22,12 @@ interface RoutedPool extends Routed, Pick<mysql.Pool, 'query' | 'execute'> {}
 
 type Wrapper<Core, T> = new (core: Core, promiseImpl?: PromiseConstructor) => T;
 
-const { PromiseConnection, PromisePool } = mysqlPromise as unknown as {
+const { PromiseConnection, PromisePoolConnection, PromisePool } = mysqlPromise as unknown as {
   PromiseConnection: Wrapper<
     RoutedConnection,
     mysqlPromise.Connection & { connection: mysql.Connection & RoutedConnection }
   >;
+  PromisePoolConnection: Wrapper<RoutedConnection, mysqlPromise.PoolConnection>;
   PromisePool: Wrapper<RoutedPool, mysqlPromise.Pool & { pool: mysql.Pool & RoutedPool }>;
 };
 
@@ -55,10 +56,32 @@ export class FabricPromiseConnection extends PromiseConnection {
   }
 }
 
-/** What a connection of a pool's `promise()` gives. */
+/** What `getConnection` of a pool with promises gives: mysql2's own, with what a FabricPromiseConnection adds. */
 export type FabricPromisePoolConnection = FabricPromiseConnection & mysqlPromise.PoolConnection;
 
+class RoutedPoolConnection extends PromisePoolConnection {}
+const { constructor: _constructor, ...added } = Object.getOwnPropertyDescriptors(FabricPromiseConnection.prototype);
+Object.defineProperties(RoutedPoolConnection.prototype, added);
+
+/** The promise side of a connection that `getConnection` gave. */
+export function promisePoolConnection(
+  connection: RoutedConnection,
+  promiseImpl: PromiseConstructor | undefined,
+): FabricPromisePoolConnection {
+  return new RoutedPoolConnection(connection, promiseImpl) as FabricPromisePoolConnection;
+}
+
 export class FabricPromisePool extends PromisePool {
+  override getConnection(): Promise<FabricPromisePoolConnection> {
+    const Chosen = (this as { Promise?: PromiseConstructor }).Promise ?? Promise;
+    return new Chosen((resolve, reject) => {
+      this.pool.getConnection((error, connection) => {
+        if (error) reject(error);
+        else resolve(promisePoolConnection(connection as unknown as RoutedConnection, Chosen));
+      });
+    });
+  }
+
   /** The same as the callback pool's. */
   setProperty(properties: Properties): this {
     this.pool.setProperty(properties);
