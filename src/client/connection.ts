@@ -80,14 +80,14 @@ export class FabricConnection extends ConnectionShape {
     return this.#fabricUuid;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: mysql2's own overloads are wider than what can be said here
-  override query(sql: any, values?: any, callback?: any): any {
-    return this.#statement('query', sql, values, callback);
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  override execute(sql: any, values?: any, callback?: any): any {
-    return this.#statement('execute', sql, values, callback);
+  /** `query` and `execute`: put here so that they keep mysql2's many typings. */
+  static {
+    for (const verb of ['query', 'execute'] as const) {
+      const method = function (this: FabricConnection, sql: unknown, values?: unknown, callback?: unknown): unknown {
+        return this.#statement(verb, sql, values, callback);
+      };
+      Object.defineProperty(FabricConnection.prototype, verb, { value: method, writable: true, configurable: true });
+    }
   }
 
   override connect(callback?: ErrorCallback): void {
@@ -106,7 +106,7 @@ export class FabricConnection extends ConnectionShape {
   // biome-ignore lint/suspicious/noExplicitAny: mysql2 returns its command here
   override prepare(sql: any, callback?: any): any {
     const routed = {
-      execute: (values?: unknown, done?: unknown) => this.execute(sql, values, done),
+      execute: (values?: unknown, done?: unknown) => this.#statement('execute', sql, values, done),
       close: () => this.unprepare(sql),
     };
     const prepare = (connection: mysql.Connection, done: Done): void => {

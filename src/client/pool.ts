@@ -77,14 +77,14 @@ export class FabricPool extends PoolShape {
     return this.#session.pools.stats();
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: mysql2's own overloads are wider than what can be said here
-  override query(sql: any, values?: any, callback?: any): any {
-    return this.#statement('query', sql, values, callback);
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  override execute(sql: any, values?: any, callback?: any): any {
-    return this.#statement('execute', sql, values, callback);
+  /** `query` and `execute`: put here so that they keep mysql2's many typings. */
+  static {
+    for (const verb of ['query', 'execute'] as const) {
+      const method = function (this: FabricPool, sql: unknown, values?: unknown, callback?: unknown): unknown {
+        return this.#statement(verb, sql, values, callback);
+      };
+      Object.defineProperty(FabricPool.prototype, verb, { value: method, writable: true, configurable: true });
+    }
   }
 
   /** A connection of the pool's for as long as the caller likes; all its statements run on one server, and in one session. */
