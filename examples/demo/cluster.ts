@@ -34,24 +34,31 @@ export async function startFirstServer(): Promise<Mysqld> {
 export class Cluster {
   readonly #servers: readonly Mysqld[];
   readonly #fabric: Fabric;
+  readonly #sentences: readonly Sentence[];
 
-  private constructor(servers: readonly Mysqld[], fabric: Fabric) {
+  private constructor(servers: readonly Mysqld[], fabric: Fabric, sentences: readonly Sentence[]) {
     this.#servers = servers;
     this.#fabric = fabric;
+    this.#sentences = sentences;
   }
 
   /** @param onSentence hears what the node decides and why. */
   static async start(first: Mysqld, onSentence: (sentence: Sentence) => void): Promise<Cluster> {
     const servers = [first, ...(await startMysqlds(WEIGHTS.length - 1, SERVER_OPTIONS))];
     const named = await nameServers(servers);
-    const hear = (text: string): void => onSentence({ at: performance.now(), text: named(text) });
+    const sentences: Sentence[] = [];
+    const hear = (text: string): void => {
+      const sentence = { at: performance.now(), text: named(text) };
+      sentences.push(sentence);
+      onSentence(sentence);
+    };
     const fabric = createFabric({
       servers: accounts.fabric,
       protocol: { xmlrpc: { address: '127.0.0.1:0', ...NODE_ACCOUNT } },
       log: { debug() {}, info: hear, warn: hear, error: hear },
     });
     await fabric.start();
-    return new Cluster(servers, fabric);
+    return new Cluster(servers, fabric, sentences);
   }
 
   /** The group: the first server takes the writes, the others share the reads by weight, and the failure detector watches all. */
@@ -109,6 +116,11 @@ export class Cluster {
     const primary = await this.primary();
     if (primary === undefined) throw new Error('The group has no primary.');
     return primary;
+  }
+
+  /** Whether the node has said a sentence with these words since that moment. */
+  saidSince(moment: number, ...words: readonly string[]): boolean {
+    return this.#sentences.some(({ at, text }) => at >= moment && words.every(word => text.includes(word)));
   }
 
   /** For `createPool`. */

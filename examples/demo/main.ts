@@ -17,8 +17,8 @@ import { aborted } from './wait.js';
 /** ms for all, once there is a MySQL server; and how much of it is kept for ending everything. */
 const BUDGET = 60_000;
 const CLEANUP = 5_000;
-/** ms after which a start of the first server can only be a fetch. */
-const QUICK_START = 2_000;
+/** ms after which it is told why the first start takes so long. */
+const QUICK_START = 3_000;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 const screen = openScreen(process.stdout);
@@ -80,7 +80,7 @@ async function perform(): Promise<boolean> {
 async function firstServer(): Promise<Mysqld> {
   story.say('Starting three MySQL servers.');
   const fetching = setInterval(
-    () => story.say('MySQL is being fetched: about 85 MB, only this once, into .mysql ...'),
+    () => story.say('The first start fetches MySQL (about 85 MB) and initialises it, once, in .mysql ...'),
     QUICK_START,
   );
   try {

@@ -7,9 +7,11 @@ import { until } from './wait.js';
 export async function bringBack(lost: Member, stage: Omit<Stage, 'application'>): Promise<void> {
   const { cluster, story, signal } = stage;
   const { server, name } = lost;
+  const startedAt = performance.now();
   await server.start();
   story.say(`${name} runs again (process ${server.pid}); the node has to fence it before anybody writes to it.`);
-  await until(`${name} is fenced`, () => isFenced(lost), { signal });
+  await until(`${name} is fenced`, () => cluster.saidSince(startedAt, name, 'is fenced'), { signal });
+  await requireFence(lost);
   const primary = await cluster.requirePrimary();
   const errant = await errantTransactions(lost, primary);
   if (errant !== '') {
@@ -26,9 +28,10 @@ export async function bringBack(lost: Member, stage: Omit<Stage, 'application'>)
   story.say(`${name} is SECONDARY, has caught up and serves reads again.`);
 }
 
-async function isFenced({ server }: Member): Promise<boolean> {
+/** Asked after the node has spoken: before that it ends everybody's connections. */
+async function requireFence({ server, name }: Member): Promise<void> {
   const [row] = await server.query('SELECT @@GLOBAL.super_read_only AS fenced');
-  return Number(row?.fenced) === 1;
+  if (Number(row?.fenced) !== 1) throw new Error(`The node has fenced ${name}, and yet it accepts writes.`);
 }
 
 /** The node tells the reason itself. */
