@@ -51,6 +51,10 @@ export class Consumer {
     return stdout.trim();
   }
 
+  async write(path: string, text: string): Promise<void> {
+    await writeFile(join(this.dir, path), text);
+  }
+
   async copy(folder: string): Promise<void> {
     await cp(folder, join(this.dir, 'src'), { recursive: true });
   }

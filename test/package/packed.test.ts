@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -96,6 +97,11 @@ it.each([
 describe('its types', () => {
   beforeAll(async () => {
     await consumer.copy(join(import.meta.dirname, '../types'));
+    // what the README shows
+    const blocks = [
+      ...readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs),
+    ];
+    for (const [index, [, text]] of blocks.entries()) await consumer.write(`src/readme-${index}.ts`, text ?? '');
   });
 
   it.each([

@@ -1,0 +1,100 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSync } from 'oxc-parser';
+import { describe, expect, it } from 'vitest';
+import { parseOptions } from '../../src/client/options.js';
+import { OPTION_TABLE } from '../../src/fabric/options.js';
+
+/** What the manual says is what the sources say. */
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+type Row = readonly [option: string, fallback: string, meaning: string];
+
+/** The rows of the first table after a heading; names and values without their backticks. */
+function table(text: string, heading: string): Row[] {
+  const [, section = ''] = text.split(`\n${heading}\n`);
+  const lines = (section.split(/\n#+ /)[0] ?? '').split('\n').filter(line => line.startsWith('| `'));
+  return lines.map(line => {
+    const [, option = '', fallback = '', meaning = ''] = line.split('|').map(cell => cell.trim());
+    return [option.replaceAll('`', ''), fallback.replaceAll('`', ''), meaning];
+  });
+}
+
+/** The members of an interface or the texts of a union. */
+function membersOf(file: string, type: string): string[] {
+  const { program } = parseSync(file, read(file));
+  for (const statement of program.body) {
+    const declaration = statement.type === 'ExportNamedDeclaration' ? statement.declaration : null;
+    if (declaration?.type === 'TSInterfaceDeclaration' && declaration.id.name === type) {
+      return declaration.body.body.flatMap(member =>
+        member.type === 'TSPropertySignature' && member.key.type === 'Identifier' ? [member.key.name] : [],
+      );
+    }
+    if (declaration?.type === 'TSTypeAliasDeclaration' && declaration.id.name === type) {
+      return [
+        ...read(file)
+          .slice(declaration.start, declaration.end)
+          .matchAll(/'([^']+)'/g),
+      ].map(([, text]) => text ?? '');
+    }
+  }
+  throw new Error(`${file} has no ${type}`);
+}
+
+const options = read('docs/options.md');
+
+describe('docs/options.md', () => {
+  const client = 'src/client/options.ts';
+
+  it('lists every option of the client', () => {
+    const wanted = [...membersOf(client, 'ClientOptions'), ...membersOf(client, 'Properties')];
+    expect(
+      table(options, '## The client')
+        .map(([name]) => name)
+        .sort(),
+    ).toEqual(wanted.sort());
+  });
+
+  it('lists every option of a Fabric node in the client', () => {
+    expect(table(options, '### fabric').map(([name]) => name)).toEqual(membersOf(client, 'FabricNodeOptions'));
+  });
+
+  it("tells the client's defaults", () => {
+    const config = { ...parseOptions({ fabric: 'fabric1' }) } as Readonly<Record<string, unknown>>;
+    const told = table(options, '## The client').filter(
+      ([name, value]) => name in config && /^["\d]|true|false/.test(value),
+    );
+    expect(told.length).toBeGreaterThan(5);
+    expect(Object.fromEntries(told.map(([name, value]) => [name, JSON.parse(value)]))).toEqual(
+      Object.fromEntries(told.map(([name]) => [name, config[name]])),
+    );
+  });
+
+  it.each(Object.entries(OPTION_TABLE))('is what the node takes: %s', (section, rows) => {
+    const wanted = Object.entries(rows).map(([name, row]) => [
+      name,
+      row.default === undefined ? 'must be given' : JSON.stringify(row.default),
+      row.doc,
+    ]);
+    expect(table(options, `### ${section}`)).toEqual(wanted);
+  });
+});
+
+describe('README.md', () => {
+  it.each([
+    ['### Errors', 'Outcome'],
+    ['### Errors', 'FabricErrorCode'],
+  ])('tells in %s every %s', (heading, type) => {
+    const names = table(read('README.md'), heading).map(([name]) => name);
+    expect(names).toEqual(expect.arrayContaining(membersOf('src/client/errors.ts', type)));
+  });
+
+  it('links to files that exist', () => {
+    for (const path of ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/options.md']) {
+      const links = [...read(path).matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link]) => link ?? '');
+      expect(links.filter(link => !existsSync(join(ROOT, path, '..', link)))).toEqual([]);
+    }
+  });
+});
