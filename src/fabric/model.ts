@@ -81,6 +81,14 @@ export const STATUS_MOVES: readonly StatusMove[] = [
     mode: MODE_READONLY,
     reason: 'the group is to have no primary',
   },
+  {
+    from: STATUS_FAULTY,
+    to: STATUS_PRIMARY,
+    by: 'threat',
+    mode: MODE_READWRITE,
+    reason:
+      'a failover found nobody else, and the lost primary, fenced meanwhile, answers again: never a group with none',
+  },
   { from: STATUS_PRIMARY, to: STATUS_FAULTY, by: 'threat', mode: null, reason: 'reported or found dead' },
   { from: STATUS_SECONDARY, to: STATUS_FAULTY, by: 'threat', mode: null, reason: 'reported or found dead' },
   { from: STATUS_SPARE, to: STATUS_FAULTY, by: 'threat', mode: null, reason: 'reported or found dead' },

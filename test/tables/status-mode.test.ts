@@ -65,7 +65,11 @@ describe('the tables', () => {
     }
   });
 
-  it('leave FAULTY by one way only', () => {
-    expect(STATUS_MOVES.filter(({ from }) => from === 0).map(({ to }) => to)).toEqual([1]);
+  it('leave FAULTY by an operator’s repair, or by a failover that found nobody else', () => {
+    const moves = STATUS_MOVES.filter(({ from }) => from === 0).map(({ to, by }) => [to, by]);
+    expect(moves).toEqual([
+      [1, 'server.set_status'],
+      [3, 'threat'],
+    ]);
   });
 });

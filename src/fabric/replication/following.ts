@@ -73,7 +73,7 @@ export async function setSemiSync(session: Session, dialect: Dialect, role: 'pri
     const wanted = side === role ? 'ON' : 'OFF';
     if (!side || row.Value === wanted) continue;
     await session.run(`SET GLOBAL ${variable} = ${wanted}`, [], { extra: SEMI_SYNC_SECONDS * 1000 });
-    if (side === 'secondary') await restartReceiver(session, dialect);
+    if (side === 'secondary' && wanted === 'ON') await restartReceiver(session, dialect);
   }
 }
 
