@@ -5,10 +5,11 @@ import { commands } from './commands/all.js';
 import { type CommandContext, dispatch, type ListeningEndpoint } from './commands/define.js';
 import type { Context, Log } from './context.js';
 import { createDetector } from './detector.js';
-import { startXmlRpc, type XmlRpcEndpoint } from './endpoints/xmlrpc.js';
+import { startMysql } from './endpoints/mysql.js';
+import { startXmlRpc } from './endpoints/xmlrpc.js';
 import { CommandError } from './errors.js';
 import { formatAddress, parseAddress } from './model.js';
-import { type FabricNodeOptions, parseFabricOptions, XMLRPC_PORT } from './options.js';
+import { type FabricNodeOptions, type FabricOptions, MYSQL_PORT, parseFabricOptions, XMLRPC_PORT } from './options.js';
 import { createRunner } from './procedures/run.js';
 import { createReplication } from './replication/admin-connection.js';
 import type { Address } from './replication/replication.js';
@@ -72,12 +73,12 @@ export function createNode(context: Context): Fabric {
   const { options } = context;
   let running: Promise<RunningNode> | undefined;
   let stopping: Promise<void> = Promise.resolve();
-  let address: FabricAddress = { xmlrpc: configuredAddress(options.protocol.xmlrpc.address) };
+  let address = configuredAddress(options);
 
   const startOnce = async (): Promise<RunningNode> => {
     await stopping;
     const node = await startNode(context);
-    address = { xmlrpc: node.endpoint.address };
+    address = node.address;
     return node;
   };
   const current = async (): Promise<RunningNode> => {
@@ -114,7 +115,7 @@ export function createNode(context: Context): Fabric {
 
 interface RunningNode {
   readonly commandContext: CommandContext;
-  readonly endpoint: XmlRpcEndpoint;
+  readonly address: FabricAddress;
   stop(): Promise<void>;
 }
 
@@ -125,30 +126,47 @@ async function startNode(context: Context): Promise<RunningNode> {
   const detector = createDetector(context, runner);
   const listening: ListeningEndpoint[] = [];
   const commandContext: CommandContext = { ...context, runner, detector, commands, endpoints: () => listening };
-  let endpoint: XmlRpcEndpoint | undefined;
+  const endpoints: Endpoint[] = [];
 
   const stop = async (): Promise<void> => {
     await detector.stop();
-    await Promise.all([runner.stop(GRACE_MS), endpoint?.stop(GRACE_MS)]);
+    await Promise.all([runner.stop(GRACE_MS), ...endpoints.map(endpoint => endpoint.stop(GRACE_MS))]);
     await store.close();
     log.info('Stopped.');
   };
+  const open = async (protocol: ListeningEndpoint['protocol'], starting: Promise<Endpoint>): Promise<Endpoint> => {
+    const endpoint = await starting;
+    endpoints.push(endpoint);
+    listening.push({ protocol, ...reachableAt(endpoint.address) });
+    return endpoint;
+  };
   try {
-    endpoint = await startXmlRpc(options.protocol.xmlrpc, commandContext);
-    listening.push({ protocol: 'protocol.xmlrpc', ...reachableAt(endpoint.address) });
+    const { xmlrpc, mysql } = options.protocol;
+    // In the order of the original's dump.fabric_nodes.
+    const second = mysql && (await open('protocol.mysql', startMysql(mysql, commandContext)));
+    const first = await open('protocol.xmlrpc', startXmlRpc(xmlrpc, commandContext));
     for (const group of await store.groups()) if (group.active) detector.watch(group.id);
+    log.info(`Listening for XML-RPC on ${formatAddress(first.address)}.`);
+    if (second) log.info(`Listening for the MySQL protocol on ${formatAddress(second.address)}.`);
+    return { commandContext, address: { xmlrpc: first.address, ...(second && { mysql: second.address }) }, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  log.info(`Listening for XML-RPC on ${formatAddress(endpoint.address)}.`);
-  return { commandContext, endpoint, stop };
 }
 
-/** As it was configured, before the node knows its port; checked already. */
-function configuredAddress(text: string): Address {
-  const parsed = parseAddress(text, XMLRPC_PORT, true);
-  return 'value' in parsed ? parsed.value : { host: text, port: 0 };
+interface Endpoint {
+  readonly address: Address;
+  stop(grace: number): Promise<void>;
+}
+
+/** As it was configured, before the node knows its ports; checked already. */
+function configuredAddress({ protocol: { xmlrpc, mysql } }: FabricOptions): FabricAddress {
+  const parse = (text: string, port: number): Address => {
+    const parsed = parseAddress(text, port, true);
+    return 'value' in parsed ? parsed.value : { host: text, port: 0 };
+  };
+  return { xmlrpc: parse(xmlrpc.address, XMLRPC_PORT), ...(mysql && { mysql: parse(mysql.address, MYSQL_PORT) }) };
 }
 
 /** An address that means "all of this machine's" is none that a client could use: it is told the machine's name. */

@@ -30,7 +30,11 @@ export interface FabricOptions {
 /** What `createFabric` takes. What has a default may be left out. */
 export interface FabricNodeOptions {
   readonly servers: Partial<FabricOptions['servers']> & { readonly password: string };
-  readonly protocol?: { readonly xmlrpc?: Partial<EndpointOptions> };
+  readonly protocol?: {
+    readonly xmlrpc?: Partial<EndpointOptions>;
+    /** Not given: the node does not speak the MySQL protocol. */
+    readonly mysql?: Partial<EndpointOptions>;
+  };
   readonly failureTracking?: Partial<FabricOptions['failureTracking']>;
   readonly connector?: Partial<FabricOptions['connector']>;
   /** Takes the node's sentences; without it the node is silent. */
@@ -57,6 +61,7 @@ export interface OptionRow<T> {
 interface Sections {
   readonly servers: FabricOptions['servers'];
   readonly 'protocol.xmlrpc': EndpointOptions;
+  readonly 'protocol.mysql': EndpointOptions;
   readonly failureTracking: FabricOptions['failureTracking'];
   readonly connector: FabricOptions['connector'];
 }
@@ -80,6 +85,11 @@ const endpointAddress: Check = value => {
 
 /** Where an endpoint listens whose address names no port. */
 export const XMLRPC_PORT = 32_274;
+export const MYSQL_PORT = 32_275;
+
+const USER = { default: 'admin', check: text, doc: 'Who may call the commands.' } as const;
+const PASSWORD = { default: undefined, check: text, doc: "That user's password; needed unless authentication is off." };
+const OPEN = { default: false, check: flag, doc: 'Let anyone who can connect call the commands.' } as const;
 
 /** Every option there is. Types, defaults, checks and the manual follow from it; the defaults are those of the original's fabric.cfg. */
 export const OPTION_TABLE: {
@@ -100,9 +110,19 @@ export const OPTION_TABLE: {
       check: endpointAddress,
       doc: 'Where the XML-RPC endpoint listens; port 0 takes any free one.',
     },
-    user: { default: 'admin', check: text, doc: 'Who may call the commands.' },
-    password: { default: undefined, check: text, doc: "That user's password; needed unless authentication is off." },
-    disableAuthentication: { default: false, check: flag, doc: 'Let anyone who can connect call the commands.' },
+    user: USER,
+    password: PASSWORD,
+    disableAuthentication: OPEN,
+  },
+  'protocol.mysql': {
+    address: {
+      default: `127.0.0.1:${MYSQL_PORT}`,
+      check: endpointAddress,
+      doc: 'Where the endpoint of the MySQL protocol listens; port 0 takes any free one. Without this section there is none.',
+    },
+    user: USER,
+    password: PASSWORD,
+    disableAuthentication: OPEN,
   },
   failureTracking: {
     detections: { default: 3, check: whole(1, 1_000), doc: 'Failed probes in a row that make a server FAULTY.' },
@@ -134,21 +154,21 @@ export const OPTION_TABLE: {
 export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
   const top = object('options', given, ['servers', 'protocol', 'failureTracking', 'connector', 'log'], '');
   const protocol = object('protocol', top.protocol, ['xmlrpc', 'mysql']);
-  if (protocol.mysql !== undefined) {
-    throw optionError('RangeError', 'protocol.mysql', 'is not there yet: this version speaks XML-RPC only');
-  }
   checkLog(top.log);
   return Object.freeze({
     servers: section('servers', top.servers),
-    protocol: Object.freeze({ xmlrpc: xmlrpcSection(protocol.xmlrpc) }),
+    protocol: Object.freeze({
+      xmlrpc: endpointSection('protocol.xmlrpc', protocol.xmlrpc),
+      ...(protocol.mysql !== undefined && { mysql: endpointSection('protocol.mysql', protocol.mysql) }),
+    }),
     failureTracking: section('failureTracking', top.failureTracking),
     connector: section('connector', top.connector),
   });
 }
 
-function xmlrpcSection(given: unknown): EndpointOptions {
+function endpointSection(name: 'protocol.xmlrpc' | 'protocol.mysql', given: unknown): EndpointOptions {
   const open = (given as Partial<EndpointOptions> | undefined)?.disableAuthentication === true;
-  return section('protocol.xmlrpc', given, open ? { password: '' } : {});
+  return section(name, given, open ? { password: '' } : {});
 }
 
 function section<S extends keyof Sections>(name: S, given: unknown, defaults: Partial<Sections[S]> = {}): Sections[S] {
