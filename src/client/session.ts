@@ -14,7 +14,7 @@ import { createTopologyCache, type TopologyCache } from './topology-cache.js';
 import { mayBeReadOnly, type StatementError, type Verdict, verdict } from './verdict.js';
 
 /** ms between two tries while the group has no server for a statement: short at first, for a switchover takes less than 100. */
-const PAUSE = { first: 10, most: 250 };
+const PAUSE = { first: 10, most: 100 };
 /** ms between two reports of the same server. */
 const REPORT_INTERVAL = 250;
 

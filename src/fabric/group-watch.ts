@@ -35,6 +35,9 @@ const RETRY_LAST = 30_000;
 
 const STOP_BOUND = 500;
 
+/** As the log says it. */
+const STATES = { healthy: 'is healthy', watch: 'is watched', dead: 'is dead' } as const;
+
 export function createGroupWatch(id: string, context: Context, runner: Runner): GroupWatch {
   const { detectionInterval, detections } = context.options.failureTracking;
   const period = (detectionInterval * 1000) / detections;
@@ -121,7 +124,7 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
         entry.lost = false;
         return;
       }
-      if (said !== verdict.reason) context.log.info(`${named(server)} ${verdict.state}: ${verdict.reason}`);
+      if (said !== verdict.reason) context.log.info(`${named(server)} ${STATES[verdict.state]}: ${verdict.reason}`);
       said = verdict.reason;
       // A procedure closes connections and changes roles: what was seen meanwhile is judged when it is over.
       if (verdict.state === 'dead' && !runner.busy(id)) {

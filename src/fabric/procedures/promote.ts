@@ -35,13 +35,13 @@ const decide: Step<Promotion> = {
     data.old = old?.uuid ?? null;
     if (data.updateOnly) data.kind = 'store only';
     else data.kind = old && old.status !== STATUS_FAULTY ? 'switchover' : 'failover';
-    context.log.info(`group.promote of group ${group.id} is a ${data.kind}: its primary is ${describePrimary(old)}`);
+    context.log.info(`group.promote of group ${group.id} is a ${data.kind}, for ${describePrimary(old)}`);
   },
 };
 
 function describePrimary(old: ServerRecord | undefined): string {
-  if (!old) return 'none';
-  return `${old.uuid}${old.status === STATUS_FAULTY ? ', which is FAULTY' : ''}`;
+  if (!old) return 'it has no primary';
+  return `its primary ${old.uuid} is ${old.status === STATUS_FAULTY ? 'FAULTY' : 'in service'}`;
 }
 
 /** No server is touched or asked: for operators who have done the work themselves. */
