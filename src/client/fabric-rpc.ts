@@ -19,9 +19,10 @@ export class FabricRpc {
 
   /** The servers of exactly this group (the node's own pattern would also match parts of names). FAULTY ones are not among them. */
   async topology(group: string): Promise<Topology> {
-    const reply = await this.call('dump.servers', [0, group]);
-    const servers = decodeServers(reply).filter(server => server.group === group);
-    return Object.freeze({ group, servers, fabricUuid: reply.fabricUuid, ttl: reply.ttl });
+    return this.#ask('dump.servers', [0, group], reply => {
+      const servers = decodeServers(reply).filter(server => server.group === group);
+      return Object.freeze({ group, servers, fabricUuid: reply.fabricUuid, ttl: reply.ttl });
+    });
   }
 
   /** A hint to look at the server now. @param reporter at most 64 characters of it are kept. */
@@ -32,7 +33,17 @@ export class FabricRpc {
   /**
    * @throws FabricError `FABRIC_COMMAND_FAILED` with the node's words when the command was refused, `FABRIC_UNREACHABLE` when no node gave an answer.
    */
-  async call(method: string, params: readonly XmlRpcValue[]): Promise<DecodedReply> {
+  call(method: string, params: readonly XmlRpcValue[]): Promise<DecodedReply> {
+    return this.#ask(method, params, reply => reply);
+  }
+
+  /** Ends every connection; calls under way fail. */
+  close(): void {
+    for (const endpoint of this.#endpoints) endpoint.close();
+  }
+
+  /** @param read makes of a reply what is wanted; when it throws, the node's answer is as good as none. */
+  async #ask<T>(method: string, params: readonly XmlRpcValue[], read: (reply: DecodedReply) => T): Promise<T> {
     const message = encodeCall(method, params);
     const failures: string[] = [];
     for (let tried = 0; tried < this.#endpoints.length; tried++) {
@@ -40,9 +51,10 @@ export class FabricRpc {
       const endpoint = this.#endpoints[index] as RpcEndpoint;
       try {
         const reply = decodeEnvelope(decodeReply(await endpoint.post(message, this.#timeout)));
-        this.#current = index;
         if (reply.error !== '') throw new FabricError('FABRIC_COMMAND_FAILED', reply.error);
-        return reply;
+        const wanted = read(reply);
+        this.#current = index;
+        return wanted;
       } catch (error) {
         if (error instanceof FabricError) throw error;
         if (error instanceof XmlRpcFault)
@@ -51,11 +63,6 @@ export class FabricRpc {
       }
     }
     throw new FabricError('FABRIC_UNREACHABLE', `No Fabric node answered ${method}: ${failures.join('; ')}`);
-  }
-
-  /** Ends every connection; calls under way fail. */
-  close(): void {
-    for (const endpoint of this.#endpoints) endpoint.close();
   }
 }
 

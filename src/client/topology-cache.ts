@@ -29,13 +29,18 @@ export interface TopologyCacheOptions {
 const MAX_GROUPS = 1_000;
 /** ms between background refreshes while no Fabric node answers: a node that is down must cost a running application nothing. */
 const RETRY_INTERVAL = 1_000;
+/** ms that a node may take to answer before what is known, in doubt as it is, is served again. */
+const PATIENCE = 500;
 
 export function createTopologyCache({ fetch, ttl, onChange }: TopologyCacheOptions): TopologyCache {
   const doubted = new Set<string>();
   const failedAt = new Map<string, number>();
+  /** Groups whose refresh is under way for longer than `PATIENCE`. */
+  const hanging = new Set<string>();
   const cache = new LRUCache<string, Topology>({
     max: MAX_GROUPS,
     ttl: ttl ?? 1_000,
+    perf: { now: () => performance.now() },
     noDeleteOnStaleGet: true,
     noDeleteOnFetchRejection: true,
     async fetchMethod(group, before, { options }) {
@@ -62,26 +67,39 @@ export function createTopologyCache({ fetch, ttl, onChange }: TopologyCacheOptio
     return at !== undefined && performance.now() - at < RETRY_INTERVAL;
   };
 
+  /** The refreshed topology, or `before` when no node answers in time. */
+  const refreshed = (group: string, before: Topology): Promise<Topology> =>
+    new Promise(resolve => {
+      const timer = setTimeout(() => {
+        hanging.add(group);
+        resolve(before);
+      }, PATIENCE);
+      const settled = (topology: Topology): void => {
+        clearTimeout(timer);
+        hanging.delete(group);
+        resolve(topology);
+      };
+      refresh(group).then(settled, () => {
+        failed(group);
+        settled(before);
+      });
+    });
+
   return {
     peek(group) {
       const topology = known(group);
-      if (topology === undefined || (doubted.size > 0 && doubted.has(group))) return undefined;
+      if (topology === undefined || (doubted.size > 0 && doubted.has(group) && !hanging.has(group))) return undefined;
       if (cache.getRemainingTTL(group) <= 0 && !failedLately(group)) refresh(group).catch(() => failed(group));
       return topology;
     },
     async get(group) {
       const topology = known(group);
       if (topology !== undefined) {
-        if (failedLately(group)) return topology;
+        if (failedLately(group) || hanging.has(group)) return topology;
         if (!doubted.has(group) && cache.getRemainingTTL(group) > 0) return topology;
+        return refreshed(group, topology);
       }
-      try {
-        return await refresh(group);
-      } catch (error) {
-        failed(group);
-        if (topology === undefined) throw error;
-        return topology;
-      }
+      return refresh(group);
     },
     forget(group) {
       if (cache.has(group)) doubted.add(group);
