@@ -32,8 +32,8 @@ const RULES: readonly Rule[] = [
   },
   // Procedures are what commands are made of.
   { from: /^fabric\/procedures\//, may: /^(?!fabric\/commands\/)/ },
-  // A driver is known to replication and to the sandbox alone.
-  { from: /^fabric\/(?!replication\/)/, may: /^(?!mysql2)/ },
+  // MySQL's protocol is spoken by replication and by the endpoint for it, and by nothing else of the node.
+  { from: /^fabric\/(?!replication\/|endpoints\/)/, may: /^(?!mysql2)/ },
   { from: /^testing\//, may: /^(testing\/|mysql2(\/promise)?$)/ },
 ];
 
