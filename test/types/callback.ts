@@ -75,7 +75,7 @@ ourPool.getConnection((error, lent) => {
   const asTheirs: PoolConnection = lent;
   lent.beginTransaction(failed => {
     if (failed) return lent.rollback(() => lent.release());
-    asTheirs.execute<ResultSetHeader>('INSERT INTO t VALUES (?)', [1], (problem, result) => {
+    lent.execute<ResultSetHeader>('INSERT INTO t VALUES (?)', [1], (problem, result) => {
       console.log(problem?.code, result.insertId, result.affectedRows);
       lent.commit(() => asTheirs.release());
     });
@@ -83,7 +83,7 @@ ourPool.getConnection((error, lent) => {
 });
 
 ourPool.query({ sql: 'SELECT ?', values: [1], timeout: 1_000, rowsAsArray: true });
-pool.execute('SELECT ?', [1], (error: QueryError | null, rows) => console.log(error?.errno, rows));
+ourPool.execute('SELECT ?', [1], (error: QueryError | null, rows) => console.log(error?.errno, rows));
 connection.query('SELECT 1').stream({ highWaterMark: 5 }).on('data', console.log);
 connection.on('error', (error: Error) => console.log(error.message));
 
