@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createPool, type Pool } from 'generic-pool';
 import type { Server } from '../wire/topology.js';
 import { FabricError } from './errors.js';
@@ -58,6 +59,7 @@ export class ServerPool implements Home {
     this.server = server;
     this.#config = config;
     this.#hooks = hooks;
+    setMaxListeners(0, this.#leaving.signal); // one for each connect under way
     this.#line = new WaitingLine(config.acquireTimeout, () => this.#allBusy(undefined));
     this.#pool = createPool<Resource>(
       {
@@ -237,7 +239,11 @@ export class ServerPool implements Home {
     let resource = await this.#acquire();
     while (resource instanceof FailedConnect) {
       await this.#pool.destroy(resource);
-      if (resource.at >= began) throw resource.error;
+      if (resource.at >= began) {
+        // Nobody would ever give the others a connection, or not soon.
+        if (this.cooling || this.#busy.size === 0) this.#line.fail(resource.error);
+        throw resource.error;
+      }
       resource = await this.#acquire(); // that one failed long ago, when generic-pool wanted to keep its minimum
     }
     return this.#lent(resource);

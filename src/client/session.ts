@@ -177,9 +177,7 @@ export class Session {
     lender.obtain(statement.route, statement.deadline).then(
       physical => this.#send(lender, statement, physical),
       (error: StatementError) => {
-        if (!(error instanceof FabricError) && error.fabric === undefined) {
-          annotate(error, { outcome: 'not-executed' }, statement.route, null);
-        }
+        if (error.fabric === undefined) annotate(error, { outcome: 'not-executed' }, statement.route, null);
         statement.fail(error);
       },
     );
