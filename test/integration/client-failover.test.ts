@@ -2,7 +2,7 @@ import type { RowDataPacket } from 'mysql2';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorFacts } from '../../src/index.js';
 import fabricPromise, { type FabricPool, type FabricPoolOptions } from '../../src/promise.js';
-import type { TestServer } from '../../src/testing.js';
+import { FaultProxy, type TestServer } from '../../src/testing.js';
 import { Cluster, until } from './cluster.js';
 
 type Rows = RowDataPacket[];
@@ -310,5 +310,26 @@ describe('the Fabric node is stopped', () => {
     expect([...writers.failed.values(), ...readers.failed.values()]).toEqual([]);
     expect(writers.slowest).toBeLessThan(500);
     expect(readers.slowest).toBeLessThan(500);
+  });
+});
+
+describe('the Fabric node hangs', () => {
+  it('delays little: statements go on with what is known, even while a server is dead', async () => {
+    await start(3);
+    const address = cluster.fabric.address.xmlrpc;
+    const proxy = await FaultProxy.start({ port: Number(address?.port) });
+    const fabric = { ...Cluster.fabricAccount, host: '127.0.0.1', port: proxy.port };
+    const pool = create({ fabric, connectionLimit: 4, ttl: 0.2 });
+    const writers = new Writers(4, token => pool.query(INSERT, [token]));
+    const readers = new Writers(4, () => pool.query({ sql: 'SELECT COUNT(*) FROM log', mode: 1 } as never));
+    await until('statements', () => writers.succeeded.size > 50 && readers.succeeded.size > 50);
+    proxy.blackhole();
+    const [secondary] = await cluster.secondaries();
+    await secondary?.kill();
+    await new Promise(resolve => setTimeout(resolve, 3_000));
+    await Promise.all([writers.stop(), readers.stop()]);
+    await proxy.stop();
+    expect([...writers.failed.values(), ...readers.failed.values()]).toEqual([]);
+    expect(Math.max(writers.slowest, readers.slowest)).toBeLessThan(1_500); // not the 2 s that a call may take
   });
 });
