@@ -85,7 +85,7 @@ const BLANK = /\s+|\/\*[\s\S]*?\*\/|#[^\n]*|--(?=\s|$)[^\n]*/y;
 const WORD = /[a-z_]\w*/iy;
 const ARGUMENT_NAME = /([a-z_]\w*)(?:\s*)=/iy;
 const NAME_PART = /`([^`]+)`|([\w$-]+)/y;
-const BARE = /[^\s,()'"`=;]+/y;
+const BARE = /(?!\/\*)[^\s,()'"`=;]+/y;
 
 /** What a backslash makes of the next character, as in MySQL; of all others it makes nothing else. */
 const ESCAPED = new Map([

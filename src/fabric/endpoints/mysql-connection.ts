@@ -35,7 +35,7 @@ export interface Login {
 export const PROTOCOL_41 = 0x200;
 export const MULTI_RESULTS = 0x2_0000;
 const SECURE_CONNECTION = 0x8000;
-/** LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB and TRANSACTIONS. Without PLUGIN_AUTH (below) newer clients of MySQL would not log in. */
+/** The plain numbers are LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB, TRANSACTIONS and PLUGIN_AUTH. The original lacked the last one; mysql2's greeting is not understood without it. */
 const CAPABILITIES = 0x1 | 0x4 | 0x8 | PROTOCOL_41 | 0x2000 | SECURE_CONNECTION | MULTI_RESULTS | 0x8_0000;
 
 const AUTOCOMMIT = 0x2;

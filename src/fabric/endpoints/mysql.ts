@@ -32,8 +32,8 @@ const LIMITS: MysqlLimits = {
   idleTimeout: 300_000,
 };
 
-/** The package's version; a node tells it to those who ask a MySQL server for its own. */
-const SERVER_VERSION = '0.1.0-fabric';
+/** The package's version, behind one of MySQL as MariaDB has it: connectors refuse servers that call themselves older than 4.1. */
+export const SERVER_VERSION = '5.7.9-0.1.0-fabric';
 
 /** Listens; rejects with Node's error when it cannot (EADDRINUSE ...). */
 export async function startMysql(
