@@ -123,7 +123,7 @@ export class FabricConnection extends ConnectionShape {
   override changeUser(options: mysql.ConnectionOptions, callback?: ErrorCallback): void {
     const change = (connection: mysql.Connection, done: Done): void =>
       connection.changeUser(options, error => {
-        if (!error) this.link.markUser();
+        this.link.changedUser(error !== null);
         done(error);
       });
     this.#task('', change, callback);

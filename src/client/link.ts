@@ -137,8 +137,13 @@ export class Link implements Lender {
     physical.home.discard(physical);
   }
 
-  /** It has another user now: something that another connection would not have, and that nobody else must have. */
-  markUser(): void {
+  /**
+   * It has another user now: something that another connection would not have, and that nobody else must have. When it was refused, the
+   * server closes the connection.
+   */
+  changedUser(refused: boolean): void {
+    if (refused && this.#lease !== undefined) cut(this.#lease, givenUp('the server refused the user'));
+    if (refused) return;
     this.#hasState = true;
     this.#unclean = true;
   }
