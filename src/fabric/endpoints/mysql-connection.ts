@@ -107,7 +107,9 @@ function streamOver(socket: Socket): Duplex {
 }
 
 function serverHalf(stream: Duplex): ServerHalf {
-  const connection: object = createConnection({ stream, isServer: true, connectTimeout: 0 });
+  // By default half a megabyte is set aside for prepared statements, of which there are none.
+  const quiet = { connectTimeout: 0, maxPreparedStatements: 1 };
+  const connection: object = createConnection({ stream, isServer: true, ...quiet });
   if (!hasServerHalf(connection)) throw new Error('This version of mysql2 has no server half that Fabric can use.');
   return connection;
 }
