@@ -80,7 +80,7 @@ export function facadeFor(request: Request, config: object): RawQuery {
   return create(request.sql, request.values, undefined, config);
 }
 
-export function textOf(sql: unknown): string {
+function textOf(sql: unknown): string {
   if (typeof sql === 'string') return sql;
   const text = (sql as { sql?: unknown } | null)?.sql;
   return typeof text === 'string' ? text : '';
