@@ -99,7 +99,12 @@ export class FabricConnection extends ConnectionShape {
   }
 
   override reset(callback?: ErrorCallback): void {
-    this.#task('', (connection, done) => connection.reset(error => done(error)), callback);
+    const reset = (connection: mysql.Connection, done: Done): void =>
+      connection.reset(error => {
+        if (!error) this.link.wasReset();
+        done(error);
+      });
+    this.#task('', reset, callback);
   }
 
   /** The statement is routed like any other, and prepared again wherever it comes to run. */

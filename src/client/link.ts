@@ -148,6 +148,12 @@ export class Link implements Lender {
     this.#unclean = true;
   }
 
+  /** The server rolled back what was open, and forgot all but the user. */
+  wasReset(): void {
+    this.#inTransaction = false;
+    this.#hasState = this.#unclean;
+  }
+
   #enqueue(job: () => void): void {
     if (this.#active) {
       this.#queue.push(job);

@@ -321,6 +321,22 @@ describe('session state', () => {
     expect(outcome).toBe(refusesChange() ? 'replaced' : 'not-executed');
   });
 
+  it('is gone after a reset, as far as the server knows how to (MySQL 5.7 and later)', async () => {
+    const connection = connect();
+    await connection.query('SET @a = 1');
+    await connection.beginTransaction();
+    const reset = await connection.reset().then(
+      () => true,
+      () => false,
+    );
+    await killed(connection);
+    const again = await connection.query('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+    expect([reset, again]).toEqual(primary.version.startsWith('5.6') ? [false, false] : [true, true]);
+  });
+
   it('a connection without any is replaced silently', async () => {
     const connection = connect();
     await killed(connection);
