@@ -1,6 +1,6 @@
 /** The node's door: `mysql2-fabric/fabric`. */
 
-export type { Log } from './fabric/context.js';
 export { CommandError, type CommandErrorKind } from './fabric/errors.js';
+export type { Log } from './fabric/log.js';
 export { type CallResult, createFabric, type Fabric, type FabricAddress } from './fabric/node.js';
 export type { EndpointOptions, FabricNodeOptions, OptionError } from './fabric/options.js';

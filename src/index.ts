@@ -38,11 +38,10 @@ export const { TypedParameter, Charsets, CharsetToEncoding, Types } = mysql as u
 
 export type { FabricConnection } from './client/connection.js';
 export type { BadInput, ErrorFacts, FabricErrorCode, Outcome } from './client/errors.js';
+export type { FabricNodeOptions, FabricOption } from './client/fabric-nodes.js';
 export type {
   ClientOptions,
   FabricConnectionOptions,
-  FabricNodeOptions,
-  FabricOption,
   FabricPoolOptions,
   Properties,
   Target,

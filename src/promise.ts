@@ -33,11 +33,10 @@ const ours = {
 } as const;
 
 export type { ErrorFacts, FabricErrorCode, Outcome } from './client/errors.js';
+export type { FabricNodeOptions, FabricOption } from './client/fabric-nodes.js';
 export type {
   ClientOptions,
   FabricConnectionOptions,
-  FabricNodeOptions,
-  FabricOption,
   FabricPoolOptions,
   Properties,
   Target,

@@ -1,6 +1,26 @@
 import { isIPv6 } from 'node:net';
 import { badInput } from './errors.js';
-import type { FabricNodeOptions, FabricOption } from './options.js';
+
+/** One Fabric node, several with one account, or a URI; see `parseNodes`. */
+export type FabricOption = string | FabricNodeOptions | readonly (string | FabricNodeOptions)[];
+
+export interface FabricNodeOptions {
+  /** Host name or `host:port`; several with commas. Default port 32274. */
+  host?: string;
+  port?: number;
+  /** Further nodes, each `host:port` or `{ host, port }`. They share the account. */
+  nodes?: readonly (string | { host: string; port?: number })[];
+  user?: string;
+  /** The same as `user`. */
+  username?: string;
+  password?: string;
+  /** See `ClientOptions.reportErrors`. */
+  reportErrors?: boolean;
+  /** See `ClientOptions.ttl`. */
+  ttl?: number;
+  /** See `ClientOptions.fabricTimeout`. */
+  timeout?: number;
+}
 
 /** One Fabric node's XML-RPC address and the account to use there. */
 export interface FabricNode {

@@ -2,31 +2,16 @@ import mysql from 'mysql2';
 import { MODE_READONLY, MODE_READWRITE, MODE_WRITEONLY } from '../wire/topology.js';
 import { type BalancerName, balancers } from './balancers.js';
 import { badInput } from './errors.js';
-import { type FabricNode, parseFabricUri, parseNodes } from './fabric-nodes.js';
+import {
+  type FabricNode,
+  type FabricNodeOptions,
+  type FabricOption,
+  parseFabricUri,
+  parseNodes,
+} from './fabric-nodes.js';
 import type { RequestMode } from './route.js';
 
 /** Options and properties: one table each, read once at the door into frozen objects; inside nothing is optional any more. */
-
-/** One Fabric node, several with one account, or a URI; see `parseNodes`. */
-export type FabricOption = string | FabricNodeOptions | readonly (string | FabricNodeOptions)[];
-
-export interface FabricNodeOptions {
-  /** Host name or `host:port`; several with commas. Default port 32274. */
-  host?: string;
-  port?: number;
-  /** Further nodes, each `host:port` or `{ host, port }`. They share the account. */
-  nodes?: readonly (string | { host: string; port?: number })[];
-  user?: string;
-  /** The same as `user`. */
-  username?: string;
-  password?: string;
-  /** See `ClientOptions.reportErrors`. */
-  reportErrors?: boolean;
-  /** See `ClientOptions.ttl`. */
-  ttl?: number;
-  /** See `ClientOptions.fabricTimeout`. */
-  timeout?: number;
-}
 
 /** What may be set per connection or pool with `setProperty`, per statement (`{ sql, mode }`), or straight in the options. */
 export interface Properties {

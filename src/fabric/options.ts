@@ -1,4 +1,4 @@
-import type { Log } from './context.js';
+import type { Log } from './log.js';
 import { parseAddress } from './model.js';
 
 /** The node's configuration: the sections and keys of fabric.cfg in camelCase, seconds as there. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import type { Log } from '../context.js';
+import type { Log } from '../log.js';
 import { type Answer, OK, refusal, type SessionSettings } from './mysql-answers.js';
 import { type ClientConnection, greet, MULTI_RESULTS, PROTOCOL_41 } from './mysql-connection.js';
 import { type LoginCheck, NATIVE_PASSWORD } from './mysql-login.js';

@@ -2,7 +2,7 @@
 
 import { connect as connectSocket, type Socket } from 'node:net';
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
-import type { Log } from '../context.js';
+import type { Log } from '../log.js';
 import { pickDialect } from './dialect.js';
 import { MysqlServer } from './managed-server.js';
 import { type Address, AdminError, type Replication } from './replication.js';

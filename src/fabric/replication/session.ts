@@ -1,4 +1,4 @@
-import type { Log } from '../context.js';
+import type { Log } from '../log.js';
 import { type Address, AdminError } from './replication.js';
 
 /** One row of a result, by column name. */

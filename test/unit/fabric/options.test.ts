@@ -83,7 +83,7 @@ describe('parseFabricOptions', () => {
     ['protocol.xmlrpc.address', RangeError, { protocol: { xmlrpc: { password: 'x', address: 'a:b' } } }],
     ['protocol.xmlrpc.address', RangeError, { protocol: { xmlrpc: { password: 'x', address: 'a:65536' } } }],
     ['protocol.xmlrpc.disableAuthentication', TypeError, { protocol: { xmlrpc: { disableAuthentication: 'yes' } } }],
-    ['protocol.mysql', RangeError, { protocol: { ...minimal.protocol, mysql: { password: 'x' } } }],
+    ['protocol.mysql.password', TypeError, { protocol: { ...minimal.protocol, mysql: {} } }],
     ['protocol.http', TypeError, { protocol: { ...minimal.protocol, http: {} } }],
     ['failureTracking.detections', RangeError, { failureTracking: { detections: 0 } }],
     ['failureTracking.detections', RangeError, { failureTracking: { detections: 1.5 } }],
