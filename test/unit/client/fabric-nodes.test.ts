@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseNodes } from '../../../src/client/fabric-nodes.js';
-import { type FabricOption, parseOptions } from '../../../src/client/options.js';
+import { type FabricOption, parseNodes } from '../../../src/client/fabric-nodes.js';
+import { parseOptions } from '../../../src/client/options.js';
 
 /** Each form of the `fabric` option, and the nodes it names as `user:password@host:port`. */
 const FORMS: readonly [fabric: FabricOption, nodes: string[]][] = [
