@@ -171,19 +171,13 @@ export class FabricConnection extends ConnectionShape {
     return new FabricPromiseConnection(this, promiseImpl ?? this.session.config.Promise);
   }
 
-  // @ts-expect-error mysql2 has properties where we must look at the connection of the moment
-  override get threadId(): number {
-    return this.link.physical?.connection.threadId ?? (null as unknown as number); // as mysql2 before it is connected
-  }
-
-  // @ts-expect-error as above
-  override get authorized(): boolean {
-    return this.link.physical?.connection.authorized ?? false;
-  }
-
-  // @ts-expect-error as above
-  override get state(): mysql.ConnectionState {
-    return this.link.physical?.connection.state ?? 'disconnected';
+  // mysql2 declares fields where we must look at the connection of the moment; an accessor here would not be assignable to those.
+  static {
+    Object.defineProperties(FabricConnection.prototype, {
+      threadId: ofTheMoment(connection => connection.link.physical?.connection.threadId ?? null), // as mysql2 before it is connected
+      authorized: ofTheMoment(connection => connection.link.physical?.connection.authorized ?? false),
+      state: ofTheMoment(connection => connection.link.physical?.connection.state ?? 'disconnected'),
+    });
   }
 
   /** mysql2's flag; its promise wrapper looks at it. */
@@ -232,6 +226,15 @@ export class FabricConnection extends ConnectionShape {
     this.#route = routeOf(target);
     this.link.retarget();
   }
+}
+
+function ofTheMoment(look: (connection: FabricConnection) => unknown): PropertyDescriptor & ThisType<FabricConnection> {
+  return {
+    configurable: true,
+    get() {
+      return look(this);
+    },
+  };
 }
 
 const NOWHERE: Route = Object.freeze({ group: '', mode: 3 });

@@ -2,6 +2,7 @@ import type mysql from 'mysql2';
 import mysqlPromise from 'mysql2/promise';
 import type { Server } from '../wire/topology.js';
 import type { Properties, Target } from './options.js';
+import type { RoutedStatement } from './shapes.js';
 
 /** mysql2's own promise wrappers around our connections and pools, with what is ours added. */
 
@@ -20,15 +21,27 @@ interface RoutedConnection extends Routed, Pick<mysql.Connection, 'query' | 'exe
 
 interface RoutedPool extends Routed, Pick<mysql.Pool, 'query' | 'execute'> {}
 
+/** What `query` and `execute` take besides all that mysql2's take. */
+interface RoutedPromises {
+  query<T extends mysql.QueryResult>(
+    statement: RoutedStatement,
+    values?: mysql.QueryValues,
+  ): Promise<[T, mysql.FieldPacket[]]>;
+  execute<T extends mysql.QueryResult>(
+    statement: RoutedStatement,
+    values?: mysql.ExecuteValues,
+  ): Promise<[T, mysql.FieldPacket[]]>;
+}
+
 type Wrapper<Core, T> = new (core: Core, promiseImpl?: PromiseConstructor) => T;
 
 const { PromiseConnection, PromisePoolConnection, PromisePool } = mysqlPromise as unknown as {
   PromiseConnection: Wrapper<
     RoutedConnection,
-    mysqlPromise.Connection & { connection: mysql.Connection & RoutedConnection }
+    mysqlPromise.Connection & RoutedPromises & { connection: mysql.Connection & RoutedConnection }
   >;
-  PromisePoolConnection: Wrapper<RoutedConnection, mysqlPromise.PoolConnection>;
-  PromisePool: Wrapper<RoutedPool, mysqlPromise.Pool & { pool: mysql.Pool & RoutedPool }>;
+  PromisePoolConnection: Wrapper<RoutedConnection, mysqlPromise.PoolConnection & RoutedPromises>;
+  PromisePool: Wrapper<RoutedPool, mysqlPromise.Pool & RoutedPromises & { pool: mysql.Pool & RoutedPool }>;
 };
 
 export class FabricPromiseConnection extends PromiseConnection {
