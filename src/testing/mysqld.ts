@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import { accounts } from './accounts.js';
+import { untilFrozen } from './frozen.js';
 import { lastLines } from './log-file.js';
 import { type MysqldOptions, type MysqldSettings, settleOptions } from './mysqld-options.js';
 import { ReachableServer } from './reachable-server.js';
@@ -112,9 +113,10 @@ export class Mysqld extends ReachableServer {
     await this.start();
   }
 
-  /** Freezes the process: connections stay open and nothing answers. Throws while the server is down. */
+  /** Freezes the process: connections stay open, and from its return on nothing answers. Throws while the server is down. */
   pause(): void {
     this.#signal('SIGSTOP');
+    if (this.pid !== undefined) untilFrozen(this.pid);
   }
 
   /** Lets a paused server go on. Throws while the server is down. */

@@ -290,13 +290,3 @@ export function intercept(
 type Interception = (port: number, method: string) => Promise<void>;
 
 const SYNCHRONOUS = new Set(['close', 'onLost']);
-
-/** Pauses a server and waits until that has taken effect: on a busy machine its threads may go on for a while. */
-export async function freezeNow(server: Mysqld): Promise<void> {
-  server.pause();
-  await until(async () => {
-    const connection = await server.connect({ connectTimeout: 200 }).catch(() => undefined);
-    connection?.destroy();
-    return connection === undefined;
-  });
-}

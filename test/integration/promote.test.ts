@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { promote } from '../../src/fabric/procedures/promote.js';
 import { type Mysqld, startMysqlds } from '../../src/testing.js';
-import { freezeNow, GROUP, HaGroup, intercept, until } from './ha-group.js';
+import { GROUP, HaGroup, intercept, until } from './ha-group.js';
 
 const to = (candidate: string | null, updateOnly = false) => promote({ group: GROUP, candidate, updateOnly });
 
@@ -233,7 +233,7 @@ describe('a switchover during which a server dies', () => {
     const freeze = async (port: number, called: string) => {
       if (!armed || port !== first.port || called !== 'fence') return;
       armed = false;
-      await freezeNow(first);
+      first.pause();
     };
     ha = new HaGroup(servers, { wrap: real => intercept(real, { after: freeze }) });
     await ha.form();
