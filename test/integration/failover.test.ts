@@ -166,7 +166,10 @@ describe.each(['9.7', '5.6'])('failover on MySQL %s', version => {
   });
 });
 
-describe('failover with semi-synchronous replication', () => {
+/** The MySQL 5.6 that is fetched comes without the plugins. */
+const hasSemiSync = process.env.FABRIC_TEST_MYSQL !== '5.6';
+
+describe.runIf(hasSemiSync)('failover with semi-synchronous replication', () => {
   test('loses no acknowledged write', async () => {
     const servers = await startMysqlds(3, { semiSync: true });
     const ha = new HaGroup(servers);

@@ -47,9 +47,10 @@ describe('a primary that was lost and comes back', () => {
     await until(async () => !(await ha.record(first)).needsFencing);
     expect(performance.now() - resumed).toBeLessThan(3_000);
     expect(await ha.expectOnePrimary()).not.toBe(first);
-    const [row] = await first.query('SELECT @@GLOBAL.super_read_only AS fenced');
+    const fence = first.version.startsWith('5.6') ? 'read_only' : 'super_read_only';
+    const [row] = await first.query(`SELECT @@GLOBAL.${fence} AS fenced`);
     expect(Number(row?.fenced)).toBe(1);
-    await first.query('SET GLOBAL super_read_only = OFF');
+    await first.query(`SET GLOBAL ${fence} = OFF`);
     await first.query('CREATE TABLE app.errant (id INT)');
     expect(await ha.refuse(faultyToSpare({ group: GROUP, server: first.address, updateOnly: false }))).toMatch(
       new RegExp(`^ServerError: Server .* has transactions that the primary lacks: ${ha.uuid(first)}:`),
