@@ -22,7 +22,7 @@ const RULES: readonly Rule[] = [
   { from: /^cli\.ts$/, may: /^(fabric\/commands\/|client\/fabric-rpc\.ts$|fabric\/node\.ts$)/ },
   { from: /^wire\//, may: /^(wire\/|xmlrpc\/lib\/(customtype|deserializer|serializer)\.js$)/, notOfNode: IMPURE },
   { from: /^client\//, may: /^(client\/|wire\/|mysql2(\/promise)?$|lru-cache$|generic-pool$)/ },
-  { from: /^fabric\//, may: /^(fabric\/|wire\/|mysql2(\/promise)?$|lru-cache$)/ },
+  { from: /^fabric\//, may: /^(fabric\/|wire\/|mysql2(\/promise)?$|lru-cache$|libsql$)/ },
   // The rules of the node are pure, and know what both halves agree on.
   { from: /^fabric\/(model|suspicion|replication\/gtid)\.ts$/, may: /^wire\/topology\.ts$/, notOfNode: IMPURE },
   // Commands and procedures know what a store and a server can do, never which store or which MySQL it is.
@@ -32,8 +32,9 @@ const RULES: readonly Rule[] = [
   },
   // Procedures are what commands are made of.
   { from: /^fabric\/procedures\//, may: /^(?!fabric\/commands\/)/ },
-  // A driver is known to replication and to the sandbox alone.
-  { from: /^fabric\/(?!replication\/)/, may: /^(?!mysql2)/ },
+  // A driver is known to replication, to the state store that needs it and to the sandbox alone.
+  { from: /^fabric\/(?!replication\/|store\/mysql\.ts$)/, may: /^(?!mysql2)/ },
+  { from: /^fabric\/(?!store\/sqlite-binding\.ts$)/, may: /^(?!libsql)/ },
   { from: /^testing\//, may: /^(testing\/|mysql2(\/promise)?$)/ },
 ];
 

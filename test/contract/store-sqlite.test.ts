@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { createSqliteDatabase, createSqliteStore } from '../../src/fabric/store/sqlite.js';
+import { durableStoreContract, storeContract } from './store.contract.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'store-'));
+let files = 0;
+const file = () => join(folder, 'made when missing', `${files}.sqlite`);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const blank = async () => {
+  files += 1;
+  return createSqliteStore({ file: file() });
+};
+storeContract('sqlite', blank);
+durableStoreContract('sqlite', blank, async () => createSqliteStore({ file: file() }));
+
+it('sqlite refuses tables that a newer program has made', async () => {
+  const store = await blank();
+  await store.open();
+  await store.close();
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(async session => {
+    await session.execute('INSERT INTO fabric_schema (version) VALUES (1000)');
+  });
+  await database.close();
+  await expect(store.open()).rejects.toThrow('schema version 1000');
+  await store.close();
+});
+
+it('sqlite says which file is not open', async () => {
+  const store = await blank();
+  await expect(store.saveRun({} as never)).rejects.toThrow(`${files}.sqlite is not open`);
+});
