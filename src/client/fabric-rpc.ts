@@ -33,24 +33,31 @@ export class FabricRpc {
    * @throws FabricError `FABRIC_COMMAND_FAILED` with the node's words when the command was refused, `FABRIC_UNREACHABLE` when no node gave an answer.
    */
   async call(method: string, params: readonly XmlRpcValue[]): Promise<DecodedReply> {
+    const reply = await this.ask(method, params);
+    if (reply.error !== '') throw new FabricError('FABRIC_COMMAND_FAILED', reply.error);
+    return reply;
+  }
+
+  /** As `call`, but a refusal is an answer too: the reply has it in `error`. The cause of FABRIC_UNREACHABLE is the last node's. */
+  async ask(method: string, params: readonly XmlRpcValue[]): Promise<DecodedReply> {
     const message = encodeCall(method, params);
     const failures: string[] = [];
+    let cause: unknown;
     for (let tried = 0; tried < this.#endpoints.length; tried++) {
       const index = (this.#current + tried) % this.#endpoints.length;
       const endpoint = this.#endpoints[index] as RpcEndpoint;
       try {
         const reply = decodeEnvelope(decodeReply(await endpoint.post(message, this.#timeout)));
         this.#current = index;
-        if (reply.error !== '') throw new FabricError('FABRIC_COMMAND_FAILED', reply.error);
         return reply;
       } catch (error) {
-        if (error instanceof FabricError) throw error;
         if (error instanceof XmlRpcFault)
           throw new FabricError('FABRIC_COMMAND_FAILED', error.message, { cause: error });
         failures.push(`${endpoint.name}: ${reason(error)}`);
+        cause = error;
       }
     }
-    throw new FabricError('FABRIC_UNREACHABLE', `No Fabric node answered ${method}: ${failures.join('; ')}`);
+    throw new FabricError('FABRIC_UNREACHABLE', `No Fabric node answered ${method}: ${failures.join('; ')}`, { cause });
   }
 
   /** Ends every connection; calls under way fail. */
