@@ -1,8 +1,7 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
-import type { Dialect } from './schema.js';
-import type { Row, SqlDatabase, SqlSession, SqlValue, Work } from './sql-database.js';
+import type { Dialect, Row, SqlDatabase, SqlSession, SqlValue, Work } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import type { Store } from './store.js';
 

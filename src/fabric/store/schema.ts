@@ -1,16 +1,6 @@
-import type { SqlSession } from './sql-database.js';
+import type { Dialect, SqlSession } from './sql-database.js';
 
 /** The tables of the state store: one schema in the words of both SQLite and MySQL (5.6 and newer), and how it came to be. */
-
-/** Where the two differ. */
-export interface Dialect {
-  /** A key that grows by itself. */
-  readonly serial: string;
-  /** What follows a table's columns. */
-  readonly table: string;
-  /** What makes a SELECT wait for other writers and them for it. */
-  readonly forUpdate: string;
-}
 
 const TABLES = ['fabric_state', 'fabric_groups', 'fabric_servers', 'fabric_error_log', 'fabric_procedures'] as const;
 

@@ -1,6 +1,14 @@
-import type { Dialect } from './schema.js';
-
 /** What a state store needs of a database; `sqlite.ts` and `mysql.ts` have it. */
+
+/** Where SQLite and MySQL differ. */
+export interface Dialect {
+  /** A key that grows by itself. */
+  readonly serial: string;
+  /** What follows a table's columns. */
+  readonly table: string;
+  /** What makes a SELECT wait for other writers and them for it. */
+  readonly forUpdate: string;
+}
 
 export type SqlValue = string | number | null;
 

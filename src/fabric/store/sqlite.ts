@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dialect } from './schema.js';
-import type { SqlDatabase, SqlSession, SqlValue } from './sql-database.js';
+import type { Dialect, SqlDatabase, SqlSession, SqlValue } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import { openSqlite, type SqliteHandle } from './sqlite-binding.js';
 import type { Store } from './store.js';
