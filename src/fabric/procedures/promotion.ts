@@ -109,6 +109,8 @@ export const commit: Step<Promotion> = {
   final: true,
   async run(data, context) {
     const record = await recordOf(data.chosen, data, context);
+    // Done before the node was killed: clients may have written to it since, so nothing of this may be taken back.
+    if (record.status === STATUS_PRIMARY && (await requireGroup(context, data.group)).primary === record.uuid) return;
     const server = await context.sessions.to(record, patience(context));
     const baseline = await server.executed();
     const group = await changeGroup(context, data.group, stored => promoted(stored, data, baseline, context.now()));
