@@ -8,16 +8,32 @@ export interface CliCommand extends Pick<Command, 'name' | 'doc' | 'params'> {
   readonly sets: Command['sets'] | null;
 }
 
-/** Runs a node in this process. */
-const MANAGE_START: CliCommand = {
-  name: 'manage.start',
-  doc: 'Run a Fabric node in the foreground, until SIGTERM or SIGINT.',
-  params: [],
-  sets: null,
-};
+/** What runs in this process; `main.ts` knows how. */
+const LOCAL_COMMANDS = [
+  {
+    name: 'manage.start',
+    doc: 'Run a Fabric node in the foreground, until SIGTERM or SIGINT.',
+    params: [],
+    sets: null,
+  },
+  {
+    name: 'manage.setup',
+    doc: 'Make the state store that [storage] names, or bring its tables up to date; a node that starts does the same.',
+    params: [],
+    sets: null,
+  },
+  {
+    name: 'manage.teardown',
+    doc: 'Remove the tables of the state store with all groups that they hold. MySQL servers stay as they are.',
+    params: [],
+    sets: null,
+  },
+] as const satisfies readonly CliCommand[];
+
+export type LocalCommand = (typeof LOCAL_COMMANDS)[number]['name'];
 
 export const catalogue: ReadonlyMap<string, CliCommand> = new Map(
-  [MANAGE_START, ...commands.values()].map(command => [command.name, command]),
+  [...LOCAL_COMMANDS, ...commands.values()].map(command => [command.name, command]),
 );
 
 export const groups: readonly string[] = [...new Set([...catalogue.keys()].map(name => groupOf(name)))];

@@ -1,8 +1,8 @@
-import { loadConfig } from '../fabric/config-file.js';
+import { type Config, loadConfig } from '../fabric/config-file.js';
 import { ConfigError } from '../fabric/config-ini.js';
 import { type CommandLine, parseLine, UsageError, wireArguments } from './arguments.js';
 import { callNode } from './call.js';
-import { catalogue, commandsOf } from './catalogue.js';
+import { catalogue, commandsOf, type LocalCommand } from './catalogue.js';
 import { completion } from './completion.js';
 import { CliError } from './failure.js';
 import { help, TOOL, usageError } from './help.js';
@@ -49,10 +49,15 @@ async function carryOut(argv: readonly string[], { words: [group = '', name] }: 
     cwd,
   });
   if (command.sets !== null) return callNode(command, args, line, config, io);
-  // Whoever only calls a node need not load one.
-  const { startNode } = await import('./start-node.js');
-  return startNode(config, io);
+  return (await LOCAL[command.name as LocalCommand]())(config, io);
 }
+
+/** Loaded when needed: whoever only calls a node does without its parts. */
+const LOCAL: Readonly<Record<LocalCommand, () => Promise<(config: Config, io: Io) => Promise<number>>>> = {
+  'manage.start': async () => (await import('./start-node.js')).startNode,
+  'manage.setup': async () => (await import('./state-store.js')).setUp,
+  'manage.teardown': async () => (await import('./state-store.js')).tearDown,
+};
 
 function unknown(group: string, name: string | undefined): string {
   if (commandsOf(group).length === 0) return `There is no group '${group}'.`;

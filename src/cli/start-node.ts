@@ -1,7 +1,6 @@
-import { type Config, explainOption } from '../fabric/config-file.js';
+import { type Config, complete } from '../fabric/config-file.js';
 import type { Log } from '../fabric/context.js';
 import { createFabric, type Fabric } from '../fabric/node.js';
-import type { OptionError } from '../fabric/options.js';
 import { CliError } from './failure.js';
 import { TOOL } from './help.js';
 import type { Io } from './io.js';
@@ -12,7 +11,7 @@ import { openLog } from './log.js';
 /** @returns the exit status: 0 after SIGTERM, 130 after SIGINT. */
 export async function startNode(config: Config, io: Io): Promise<number> {
   const log = openLog(config.logging);
-  const fabric = createNode(config, log);
+  const fabric = complete(() => createFabric({ ...config.options, log }));
   log.info(config.file === null ? 'There is no configuration file.' : `The configuration is ${config.file}.`);
   for (const note of config.notes) log.warn(note);
   // Asked for first, so that a signal during the start is not lost.
@@ -22,15 +21,6 @@ export async function startNode(config: Config, io: Io): Promise<number> {
   log.info(`Stopping, because of ${received}.`);
   await fabric.stop();
   return received === 'SIGINT' ? 130 : 0;
-}
-
-function createNode({ options }: Config, log: Log): Fabric {
-  try {
-    return createFabric({ ...options, log });
-  } catch (error) {
-    if ((error as Partial<OptionError>).code === 'FABRIC_BAD_OPTION') throw explainOption(error as OptionError);
-    throw error;
-  }
 }
 
 async function start(fabric: Fabric, log: Log): Promise<void> {

@@ -255,8 +255,17 @@ function loggingOf(values: ReadonlyMap<string, ConfigValue>, ini: IniFile | null
   return { level, file: resolve(dir, logdir, url.replace(/^file:(\/\/)?/i, '')) };
 }
 
-/** createFabric's complaint that something is missing, in the words of the file. */
-export function explainOption(error: OptionError): ConfigError {
+/** What needs a complete configuration; what is missing is named in the words of the file. @throws ConfigError */
+export function complete<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if ((error as Partial<OptionError>).code !== 'FABRIC_BAD_OPTION') throw error;
+    throw missing(error as OptionError);
+  }
+}
+
+function missing(error: OptionError): ConfigError {
   const row = configKeyOf(error.option);
   if (row?.default !== undefined || !row) return new ConfigError(error.message, { cause: error });
   const { section, key, secret } = row;

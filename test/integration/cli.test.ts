@@ -229,3 +229,46 @@ describe('manage start', () => {
     expect(err).toMatch(advice);
   });
 });
+
+describe('the state store', () => {
+  const run = async (words: string, storage: Record<string, string>) => {
+    const settings = Object.entries(storage).map(([key, value]) => [`MYSQL2_FABRIC_STORAGE_${key}`, value]);
+    return await new CliProcess(words.split(' '), { cwd: dir, env: Object.fromEntries(settings) }).ended();
+  };
+
+  it('is set up, keeps the groups of a node that ends, and is torn down', async () => {
+    const storage = { TYPE: 'sqlite', FILE: join(dir, 'state.sqlite') };
+    expect(await run('manage setup', storage)).toMatchObject({ status: 0, err: '' });
+    const own = await freePort();
+    const kept = { ...env, MYSQL2_FABRIC_PROTOCOL_XMLRPC_ADDRESS: `127.0.0.1:${own}` };
+    for (const command of ['group create kept', 'group destroy kept']) {
+      const process = new CliProcess(
+        ['manage', 'start', '--param', 'storage.type=sqlite', '--param', `storage.file=${storage.FILE}`],
+        {
+          cwd: dir,
+          env: kept,
+        },
+      );
+      others.push(process);
+      await process.says(/Listening/);
+      const called = await new CliProcess(command.split(' '), { cwd: dir, env: kept }).ended();
+      expect(called.status, called.out).toBe(0);
+      process.signal('SIGTERM');
+      expect((await process.ended()).status).toBe(0);
+    }
+    expect(await run('manage teardown', storage)).toMatchObject({ status: 0, err: '' });
+  });
+
+  it.each([
+    [{}, /kept in the memory of the node.*\n\[storage\] type = sqlite or type = mysql/],
+    [{ TYPE: 'mysql' }, /\[storage\] password must be given/],
+    [
+      { TYPE: 'mysql', PASSWORD: 'x', ADDRESS: '127.0.0.1:1', CONNECTION_ATTEMPTS: '1' },
+      /The state store: .*\nWhere it is, and its account, is said in \[storage\]/,
+    ],
+  ])('refuses %j, and says what to do', async (storage, advice) => {
+    const { status, err } = await run('manage setup', storage);
+    expect(status).toBe(1);
+    expect(err).toMatch(advice);
+  });
+});

@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ConfigSources, explainOption, loadConfig } from '../../../src/fabric/config-file.js';
+import { type ConfigSources, complete, loadConfig } from '../../../src/fabric/config-file.js';
 import { ConfigError } from '../../../src/fabric/config-ini.js';
 import { CONFIG_KEYS } from '../../../src/fabric/config-keys.js';
 import { createFabric } from '../../../src/fabric/node.js';
-import { type OptionError, parseFabricOptions } from '../../../src/fabric/options.js';
+import { parseFabricOptions } from '../../../src/fabric/options.js';
 
 let dir: string;
 beforeEach(() => {
@@ -270,15 +270,19 @@ describe('where it comes from', () => {
 
 describe('what is missing', () => {
   it('is named in the words of the file, with the ways to give it', () => {
-    try {
-      createFabric(load('[servers]\nuser = x\n').options);
-      expect.unreachable();
-    } catch (error) {
-      expect(explainOption(error as OptionError).message).toBe(
-        '[servers] password must be given: password or password_file in the configuration file, or ' +
-          'MYSQL2_FABRIC_SERVERS_PASSWORD or MYSQL2_FABRIC_SERVERS_PASSWORD_FILE in the environment.',
-      );
-    }
+    const { options } = load('[servers]\nuser = x\n');
+    expect(messageOf(() => complete(() => createFabric(options)))).toBe(
+      '[servers] password must be given: password or password_file in the configuration file, or ' +
+        'MYSQL2_FABRIC_SERVERS_PASSWORD or MYSQL2_FABRIC_SERVERS_PASSWORD_FILE in the environment.',
+    );
+  });
+
+  it('leaves other errors as they are', () => {
+    expect(() =>
+      complete(() => {
+        throw new RangeError('other');
+      }),
+    ).toThrow(new RangeError('other'));
   });
 });
 
