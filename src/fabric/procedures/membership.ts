@@ -119,8 +119,8 @@ export type Removal = {
 };
 
 /** `group.remove`: the group forgets the server; the server itself is left as it is. */
-export function removeServer({ group, server }: Removal): Procedure<Removal> {
-  return { name: 'group.remove', group, data: { group, server }, steps: [leaveGroup] };
+export function removeServer(request: Removal): Procedure<Removal> {
+  return { name: 'group.remove', group: request.group, data: { ...request }, steps: [leaveGroup] };
 }
 
 const leaveGroup: Step<Removal> = {
