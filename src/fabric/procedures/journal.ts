@@ -9,7 +9,7 @@ export interface Journal {
   /** Noted in memory; the next write keeps it. */
   event(state: RunEvent['state'], success: RunEvent['success'], description: string): void;
   /** Records that one more step is done, with what the steps know by then. */
-  stepDone(): Promise<void>;
+  stepDone(name: string): Promise<void>;
   /** Records that what was done will be taken back, with what the failed step knows. Never rejects. */
   failed(error: string): Promise<void>;
   /** Never rejects: a run has ended even when the store cannot be told. */
@@ -58,7 +58,8 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
       event(3, 2, before ? 'Taken up again by the node that was started.' : `Triggered by ${procedure.name}.`);
       await context.store.saveRun(record(false, resumed.error));
     },
-    async stepDone() {
+    async stepDone(name) {
+      event(5, 2, `Executed action (${name}).`);
       step += 1;
       await context.store.saveRun(record(false, null));
     },

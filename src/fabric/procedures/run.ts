@@ -109,25 +109,9 @@ async function carryOut<D extends Data>(
 ): Promise<RunRecord> {
   const sessions = createSessions(context.replication);
   const standing: Step<D>[] = [];
-  const { resumed } = journal;
   try {
     await journal.open();
-    let index = 0;
-    for (const step of stepsOf(procedure)) {
-      standing.push(step);
-      if (index >= resumed.step) {
-        if (resumed.error !== null) break;
-        journal.event(4, 2, `Executing action (${step.name}).`);
-        await within(step.bound ?? STEP_BOUND, step.name, step.run(procedure.data, { ...context, sessions }));
-      }
-      if (step.final) standing.length = 0;
-      if (index >= resumed.step) {
-        journal.event(5, 2, `Executed action (${step.name}).`);
-        await journal.stepDone();
-      }
-      index += 1;
-    }
-    if (resumed.error !== null) throw new Error(resumed.error);
+    await goThrough(procedure, standing, journal, { ...context, sessions });
     return await journal.close(null);
   } catch (error) {
     const failed = standing.at(-1);
@@ -141,6 +125,32 @@ async function carryOut<D extends Data>(
   } finally {
     sessions.close();
   }
+}
+
+/** `standing` gets the steps that a failure takes back; of a run that is taken up again, those that the killed node did, too. */
+async function goThrough<D extends Data>(
+  procedure: Procedure<D>,
+  standing: Step<D>[],
+  journal: Journal,
+  context: StepContext,
+): Promise<void> {
+  const { step: doneBefore, error } = journal.resumed;
+  let index = 0;
+  for (const step of stepsOf(procedure)) {
+    const again = index < doneBefore;
+    index += 1;
+    standing.push(step);
+    if (!again && error !== null) break;
+    if (!again) await perform(step, procedure.data, journal, context);
+    if (step.final) standing.length = 0;
+    if (!again) await journal.stepDone(step.name);
+  }
+  if (error !== null) throw new Error(error);
+}
+
+async function perform<D extends Data>(step: Step<D>, data: D, journal: Journal, context: StepContext): Promise<void> {
+  journal.event(4, 2, `Executing action (${step.name}).`);
+  await within(step.bound ?? STEP_BOUND, step.name, step.run(data, context));
 }
 
 function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {

@@ -10,6 +10,7 @@ import {
   CATCH_UP,
   commit,
   describe,
+  isPrimary,
   newPromotion,
   noCandidate,
   open,
@@ -198,7 +199,8 @@ const openCandidate: Step<Promotion> = {
     await open(await context.sessions.to(await recordOf(data.chosen, data, context), patience(context)));
   },
   async undo(data, context) {
-    if (data.chosen) await shut(data.chosen, data, context);
+    // The failover that taking back has led to may have made it the primary, before the node was killed.
+    if (data.chosen && !(await isPrimary(data.chosen, data, context))) await shut(data.chosen, data, context);
   },
 };
 
