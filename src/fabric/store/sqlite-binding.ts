@@ -31,7 +31,7 @@ interface Binding {
 
 /** @throws Error that says what to install. */
 export async function openSqlite(file: string): Promise<SqliteHandle> {
-  const { open, values: bound } = (await libsql()) ?? nodeSqlite() ?? missing();
+  const { open, values: bound } = await libsql().catch(cause => nodeSqlite() ?? missing(cause));
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
   const database = open(file);
   const statements = new Map<string, Statement>();
@@ -51,14 +51,9 @@ export async function openSqlite(file: string): Promise<SqliteHandle> {
   };
 }
 
-async function libsql(): Promise<Binding | undefined> {
-  try {
-    const { default: Libsql } = await import('libsql');
-    return { open: file => new Libsql(file), values: values => [values] };
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND') return undefined;
-    throw new Error(`The package libsql is installed but cannot be loaded: ${String(error)}`, { cause: error });
-  }
+async function libsql(): Promise<Binding> {
+  const { default: Libsql } = await import('libsql');
+  return { open: file => new Libsql(file), values: values => [values] };
 }
 
 /** From Node 22.13 on. */
@@ -69,8 +64,7 @@ function nodeSqlite(): Binding | undefined {
   return sqlite && { open: file => new sqlite.DatabaseSync(file), values: values => [...values] };
 }
 
-function missing(): never {
-  throw new Error(
-    'The SQLite state store needs the package libsql (npm install libsql), or Node 22.13 and newer, which has SQLite built in.',
-  );
+function missing(cause: unknown): never {
+  const needed = 'the package libsql (npm install libsql), or Node 22.13 or newer, which has SQLite built in';
+  throw new Error(`The SQLite state store needs ${needed}. libsql: ${String(cause)}`, { cause });
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dialect, SqlDatabase, SqlSession, SqlValue } from './sql-database.js';
+import type { Dialect, SqlDatabase, SqlSession } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import { openSqlite, type SqliteHandle } from './sqlite-binding.js';
 import type { Store } from './store.js';
@@ -70,14 +70,21 @@ export function createSqliteDatabase({ file }: SqliteSettings): SqlDatabase {
     alter: work => transaction('BEGIN IMMEDIATE', work),
     revision() {
       // Within a transaction of ours it would be one that is not committed.
-      if (handle && !writing) revision = Number(handle.all(REVISION, NOTHING)[0]?.revision ?? 0);
+      if (handle && !writing) revision = committedRevision(handle) ?? revision;
       return revision;
     },
   };
 }
 
-const REVISION = 'SELECT revision FROM fabric_state WHERE id = 1';
-const NOTHING: readonly SqlValue[] = [];
+/** undefined: another program holds the whole file for a moment. */
+function committedRevision({ all }: SqliteHandle): number | undefined {
+  try {
+    return Number(all('SELECT revision FROM fabric_state WHERE id = 1', [])[0]?.revision);
+  } catch (error) {
+    if (isBusy(error)) return undefined;
+    throw error;
+  }
+}
 
 /** Again and again while another program writes. */
 async function patiently(work: () => void): Promise<void> {
