@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { dropTables, migrate } from '../../src/fabric/store/schema.js';
 import { createSqliteDatabase, createSqliteStore } from '../../src/fabric/store/sqlite.js';
 import { durableStoreContract, storeContract } from './store.contract.js';
 
@@ -28,6 +29,22 @@ it('sqlite refuses tables that a newer program has made', async () => {
   });
   await database.close();
   await expect(store.open()).rejects.toThrow('schema version 1000');
+  await store.close();
+});
+
+it('sqlite notices that its tables were emptied', async () => {
+  const store = await blank();
+  await store.open();
+  const empty = { description: null, active: false, primary: null, primarySince: null, baseline: null, servers: [] };
+  for (const id of ['a', 'b']) await store.createGroup({ id, ...empty });
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(dropTables);
+  await database.alter(session => migrate(session, database.dialect));
+  await database.close();
+  expect(await store.groups()).toEqual([]);
+  await store.createGroup({ id: 'a', ...empty });
+  expect((await store.groups()).map(({ id }) => id)).toEqual(['a']);
   await store.close();
 });
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { createReplication } from '../../src/fabric/replication/admin-connection.js';
 import type { ReplicaStatus } from '../../src/fabric/replication/replication.js';
@@ -64,7 +65,7 @@ export class CrashCluster {
 
   /** Resolves to how long it took until it served, null: it died before. */
   async startNode(crashAt = 0): Promise<number | null> {
-    const program = join(import.meta.dirname, 'crash-node.ts');
+    const program = fileURLToPath(new URL('./crash-node.ts', import.meta.url));
     this.#node = fork(program, [this.#file, String(crashAt)], { execArgv: ['--import', 'tsx'] });
     return (await this.#answer())?.ms ?? null;
   }

@@ -30,7 +30,7 @@ export function addressKey({ host, port }: { readonly host: string; readonly por
   return `${host.toLowerCase()}:${port}`;
 }
 
-export function frozenGroup(group: GroupRecord): GroupRecord {
+function frozenGroup(group: GroupRecord): GroupRecord {
   const servers = group.servers.map(server => Object.freeze({ ...server })).sort((a, b) => compare(a.uuid, b.uuid));
   return Object.freeze({ ...group, servers: Object.freeze(servers) });
 }

@@ -44,7 +44,7 @@ const MIGRATIONS: readonly ((dialect: Dialect) => readonly string[])[] = [
 ];
 
 /** What the tables of this program are. */
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
  * Makes the tables what this program needs; nobody else may do so meanwhile.

@@ -123,8 +123,10 @@ function createPicture(table: GroupTable, database: SqlDatabase) {
     if (!state) throw new Error('The state store has no tables.');
     const revision = Number(state.revision);
     if (revision === table.revision) return;
-    const changed = await changedGroups(table.revision, session);
-    const gone = Number(state.removals) === removals ? [] : await goneGroups(table, session);
+    // A database that was emptied or restored has gone back: nothing of the picture is sure then.
+    const wentBack = revision < table.revision;
+    const changed = await changedGroups(wentBack ? 0 : table.revision, session);
+    const gone = Number(state.removals) === removals && !wentBack ? [] : await goneGroups(table, session);
     table.load(changed, gone, revision);
     removals = Number(state.removals);
   };
@@ -132,7 +134,7 @@ function createPicture(table: GroupTable, database: SqlDatabase) {
   return {
     catchUp,
     isFresh() {
-      if (database.revision) return database.revision() <= table.revision;
+      if (database.revision) return database.revision() === table.revision;
       return performance.now() - checkedAt < FRESH;
     },
     async refresh() {
