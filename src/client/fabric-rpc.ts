@@ -20,7 +20,7 @@ export class FabricRpc {
   /** The servers of exactly this group (the node's own pattern would also match parts of names). FAULTY ones are not among them. */
   async topology(group: string): Promise<Topology> {
     return this.#ask('dump.servers', [0, group], reply => {
-      const servers = decodeServers(reply).filter(server => server.group === group);
+      const servers = decodeServers(accepted(reply)).filter(server => server.group === group);
       return Object.freeze({ group, servers, fabricUuid: reply.fabricUuid, ttl: reply.ttl });
     });
   }
@@ -34,6 +34,11 @@ export class FabricRpc {
    * @throws FabricError `FABRIC_COMMAND_FAILED` with the node's words when the command was refused, `FABRIC_UNREACHABLE` when no node gave an answer.
    */
   call(method: string, params: readonly XmlRpcValue[]): Promise<DecodedReply> {
+    return this.#ask(method, params, accepted);
+  }
+
+  /** As `call`, but a refusal is an answer too: the reply has it in `error`. The cause of FABRIC_UNREACHABLE is the last node's. */
+  ask(method: string, params: readonly XmlRpcValue[]): Promise<DecodedReply> {
     return this.#ask(method, params, reply => reply);
   }
 
@@ -42,16 +47,16 @@ export class FabricRpc {
     for (const endpoint of this.#endpoints) endpoint.close();
   }
 
-  /** @param read makes of a reply what is wanted; when it throws, the node's answer is as good as none. */
+  /** @param read makes of a reply what is wanted; when it throws, the node's answer is as good as none, unless it throws a FabricError. */
   async #ask<T>(method: string, params: readonly XmlRpcValue[], read: (reply: DecodedReply) => T): Promise<T> {
     const message = encodeCall(method, params);
     const failures: string[] = [];
+    let cause: unknown;
     for (let tried = 0; tried < this.#endpoints.length; tried++) {
       const index = (this.#current + tried) % this.#endpoints.length;
       const endpoint = this.#endpoints[index] as RpcEndpoint;
       try {
         const reply = decodeEnvelope(decodeReply(await endpoint.post(message, this.#timeout)));
-        if (reply.error !== '') throw new FabricError('FABRIC_COMMAND_FAILED', reply.error);
         const wanted = read(reply);
         this.#current = index;
         return wanted;
@@ -60,10 +65,17 @@ export class FabricRpc {
         if (error instanceof XmlRpcFault)
           throw new FabricError('FABRIC_COMMAND_FAILED', error.message, { cause: error });
         failures.push(`${endpoint.name}: ${reason(error)}`);
+        cause = error;
       }
     }
-    throw new FabricError('FABRIC_UNREACHABLE', `No Fabric node answered ${method}: ${failures.join('; ')}`);
+    throw new FabricError('FABRIC_UNREACHABLE', `No Fabric node answered ${method}: ${failures.join('; ')}`, { cause });
   }
+}
+
+/** @throws FabricError when the node refused the command. */
+function accepted(reply: DecodedReply): DecodedReply {
+  if (reply.error !== '') throw new FabricError('FABRIC_COMMAND_FAILED', reply.error);
+  return reply;
 }
 
 function reason(error: unknown): string {

@@ -11,16 +11,17 @@ import { CommandError } from './errors.js';
 import type { Log } from './log.js';
 import { formatAddress, parseAddress } from './model.js';
 import { type FabricNodeOptions, type FabricOptions, MYSQL_PORT, parseFabricOptions, XMLRPC_PORT } from './options.js';
+import { recoverRuns } from './procedures/recover.js';
 import { createRunner } from './procedures/run.js';
 import { createReplication } from './replication/admin-connection.js';
 import type { Address } from './replication/replication.js';
-import { createMemoryStore } from './store/memory.js';
+import { createStore } from './store/create.js';
 
 /** The composition root: here, and nowhere else, the parts of a node are made and put together. */
 
 /** A Fabric node in this process. */
 export interface Fabric {
-  /** Opens the store, watches the active groups and listens. Started twice is started. Rejects when it cannot listen. */
+  /** Opens the store, ends what a killed node left unfinished, watches the active groups and listens. Started twice is started. Rejects when it cannot listen. */
   start(): Promise<void>;
   /** Ends everything, in a bounded time; procedures under way get 10 s. Stopped twice is stopped. */
   stop(): Promise<void>;
@@ -58,7 +59,7 @@ export function createFabric(given: FabricNodeOptions): Fabric {
   const { user, password } = options.servers;
   return createNode({
     options,
-    store: createMemoryStore(),
+    store: createStore(options.storage),
     replication: createReplication({ user, password }),
     log: given.log ?? SILENT,
     now: Date.now,
@@ -122,8 +123,14 @@ interface RunningNode {
 
 async function startNode(context: Context): Promise<RunningNode> {
   const { store, options, log } = context;
-  await store.open();
   const runner = createRunner(context);
+  try {
+    await store.open();
+    await recoverRuns(context, runner);
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
   const detector = createDetector(context, runner);
   const listening: ListeningEndpoint[] = [];
   const commandContext: CommandContext = { ...context, runner, detector, commands, endpoints: () => listening };

@@ -25,6 +25,21 @@ export interface FabricOptions {
     readonly failoverInterval: number;
   };
   readonly connector: { readonly ttl: number };
+  readonly storage: StorageOptions;
+}
+
+/** Where the state is kept. `file` is SQLite's, the others are MySQL's; times in seconds. */
+export interface StorageOptions {
+  readonly type: 'memory' | 'sqlite' | 'mysql';
+  readonly file: string;
+  /** `host:port`. */
+  readonly address: string;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  readonly connectionTimeout: number;
+  readonly connectionAttempts: number;
+  readonly connectionDelay: number;
 }
 
 /** What `createFabric` takes. What has a default may be left out. */
@@ -37,6 +52,8 @@ export interface FabricNodeOptions {
   };
   readonly failureTracking?: Partial<FabricOptions['failureTracking']>;
   readonly connector?: Partial<FabricOptions['connector']>;
+  /** Not given: in memory, so that the node forgets everything when it stops. */
+  readonly storage?: Partial<StorageOptions>;
   /** Takes the node's sentences; without it the node is silent. */
   readonly log?: Log;
 }
@@ -64,6 +81,7 @@ interface Sections {
   readonly 'protocol.mysql': EndpointOptions;
   readonly failureTracking: FabricOptions['failureTracking'];
   readonly connector: FabricOptions['connector'];
+  readonly storage: StorageOptions;
 }
 
 const text: Check = value => (typeof value === 'string' && value !== '' ? null : ['TypeError', 'must be text']);
@@ -78,10 +96,19 @@ const whole =
   (min: number, max: number): Check =>
   value =>
     number(min, max)(value) ?? (Number.isInteger(value) ? null : ['RangeError', 'must be a whole number']);
-const endpointAddress: Check = value => {
-  if (typeof value !== 'string') return ['TypeError', 'must be text'];
-  return 'problem' in parseAddress(value, XMLRPC_PORT, true) ? ['RangeError', 'must be host:port'] : null;
-};
+const address =
+  (portZero: boolean): Check =>
+  value => {
+    if (typeof value !== 'string') return ['TypeError', 'must be text'];
+    return 'problem' in parseAddress(value, undefined, portZero) ? ['RangeError', 'must be host:port'] : null;
+  };
+const endpointAddress = address(true);
+const oneOf =
+  (...names: readonly string[]): Check =>
+  value =>
+    text(value) ?? (names.includes(String(value)) ? null : ['RangeError', `must be one of ${names.join(', ')}`]);
+const databaseName: Check = value =>
+  text(value) ?? (/^[\w$-]{1,64}$/.test(String(value)) ? null : ['RangeError', 'must be a name of a database']);
 
 /** Where an endpoint listens whose address names no port. */
 export const XMLRPC_PORT = 32_274;
@@ -148,11 +175,34 @@ export const OPTION_TABLE: {
   connector: {
     ttl: { default: 1, check: whole(0, 86_400), doc: 'Seconds for which clients may keep what they looked up.' },
   },
+  storage: {
+    type: {
+      default: 'memory',
+      check: oneOf('memory', 'sqlite', 'mysql'),
+      doc: 'Where the state is kept: in memory until the node stops, in a file by SQLite, or on a MySQL server.',
+    },
+    file: { default: 'fabric.sqlite', check: text, doc: 'sqlite: the file; made when it is missing.' },
+    address: { default: 'localhost:3306', check: address(false), doc: 'mysql: the server, 5.6 or newer.' },
+    user: { default: 'fabric', check: text, doc: 'mysql: the account, which owns the database.' },
+    password: { default: undefined, check: text, doc: 'mysql: its password; needed there only.' },
+    database: { default: 'fabric', check: databaseName, doc: 'mysql: the database; made when it is missing.' },
+    connectionTimeout: {
+      default: 6,
+      check: number(0.1, 3_600),
+      doc: 'mysql: seconds for connecting, and for each statement.',
+    },
+    connectionAttempts: {
+      default: 6,
+      check: whole(1, 1_000),
+      doc: 'mysql: how often it is tried when the server cannot be reached.',
+    },
+    connectionDelay: { default: 1, check: number(0, 3_600), doc: 'mysql: seconds between two attempts.' },
+  },
 };
 
 /** @throws TypeError or RangeError ({@link OptionError}) that names the option. */
 export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
-  const top = object('options', given, ['servers', 'protocol', 'failureTracking', 'connector', 'log'], '');
+  const top = object('options', given, ['servers', 'protocol', 'failureTracking', 'connector', 'storage', 'log'], '');
   const protocol = object('protocol', top.protocol, ['xmlrpc', 'mysql']);
   checkLog(top.log);
   return Object.freeze({
@@ -163,12 +213,18 @@ export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
     }),
     failureTracking: section('failureTracking', top.failureTracking),
     connector: section('connector', top.connector),
+    storage: storageSection(top.storage),
   });
 }
 
 function endpointSection(name: 'protocol.xmlrpc' | 'protocol.mysql', given: unknown): EndpointOptions {
   const open = (given as Partial<EndpointOptions> | undefined)?.disableAuthentication === true;
   return section(name, given, open ? { password: '' } : {});
+}
+
+function storageSection(given: unknown): StorageOptions {
+  const onServer = (given as Partial<StorageOptions> | null | undefined)?.type === 'mysql';
+  return section('storage', given, onServer ? {} : { password: '' });
 }
 
 function section<S extends keyof Sections>(name: S, given: unknown, defaults: Partial<Sections[S]> = {}): Sections[S] {

@@ -1,4 +1,5 @@
 import { benchDumpServers } from './dump-servers.js';
+import { benchManyGroups } from './many-groups.js';
 import { benchPicks } from './pick.js';
 import { benchRoutedPool } from './routed-pool.js';
 import { startSandbox } from './sandbox.js';
@@ -32,6 +33,17 @@ try {
       'calls /s': Math.round(dump.perSecond),
       'calls / CPU second of the node': Math.round(dump.perCpuSecond),
       'p50 / p99 ms': pair([dump.p50, dump.p99]),
+    },
+  ]);
+
+  const many = await benchManyGroups();
+  console.log(`A node with ${many.groups} groups of 3 servers in SQLite`);
+  console.table([
+    {
+      'start ms': Math.round(many.startMs),
+      'dump.servers of one, p50 / p99 ms': pair(many.dumpMs),
+      'with a change before it': pair(many.changeMs),
+      'memory MB (before the start)': `${many.megabytes} (${many.megabytesBefore})`,
     },
   ]);
 } finally {

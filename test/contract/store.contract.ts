@@ -7,7 +7,7 @@ import {
   StoreConflict,
 } from '../../src/fabric/store/store.js';
 
-/** What every state store must do; run by one small test file per store. */
+/** What every state store must do, and those that outlive their node; run by one small test file per store. */
 
 const server = (n: number, change: Partial<ServerRecord> = {}): ServerRecord => ({
   uuid: `0000000${n}-0000-4000-8000-000000000000`,
@@ -181,7 +181,9 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       await store.addReport(report(0));
       await store.addReport(report(3_600_001));
       expect(await store.reports(uuidOf(1), 0)).toEqual([report(3_600_001)]);
-      for (let at = 0; at < 15_000; at += 1) await store.addReport(report(3_600_002));
+      for (let flood = 0; flood < 30; flood += 1) {
+        await Promise.all(Array.from({ length: 500 }, () => store.addReport(report(3_600_002))));
+      }
       const kept = await store.reports(uuidOf(1), 0);
       expect(kept.length).toBeGreaterThanOrEqual(9_000);
       expect(kept.length).toBeLessThanOrEqual(10_001);
@@ -202,9 +204,133 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     it('keeps the latest 1,000 finished runs, and every unfinished one', async () => {
       await store.saveRun(run('open'));
       for (let n = 0; n < 1_010; n += 1) await store.saveRun(run(`done-${n}`, { finished: true }));
+      await store.saveRun(run('open', { step: 1 }));
       expect(await store.run('done-10')).toBeDefined();
       expect(await store.run('done-1009')).toBeDefined();
       expect((await store.unfinishedRuns()).map(({ uuid }) => uuid)).toEqual(['open']);
+    });
+  });
+}
+
+/** `make` gives a store on an empty database, `again` another one on the same. */
+export function durableStoreContract(name: string, make: () => Promise<Store>, again: () => Promise<Store>): void {
+  describe(`durable store: ${name}`, () => {
+    let store: Store;
+    let other: Store;
+
+    beforeEach(async () => {
+      store = await make();
+      await store.open();
+      other = await again();
+      await other.open();
+    });
+    afterEach(() => Promise.all([store.close(), other.close()]));
+
+    const reopened = async () => {
+      await Promise.all([store.close(), other.close()]);
+      store = await again();
+      await store.open();
+    };
+
+    it('finds everything again when it is opened anew', async () => {
+      const full = { ...group('g', [server(1), server(2, { weight: 0.25, needsFencing: true })]), primary: uuidOf(1) };
+      const created = await store.createGroup({
+        ...full,
+        description: "d\u00e9j\u00e0 'vu' \\ \u{1f980}",
+        active: true,
+        primarySince: 1_795_290_654_123,
+        baseline: 'a:1-3,b:1',
+      });
+      await store.addReport({ server: uuidOf(1), reporter: 'app', error: "it's gone", at: 5 });
+      const ended = run('r1', { step: 2, finished: true, error: 'GroupError: no.', data: '{"a":"\\\\"}' });
+      await store.saveRun(ended);
+      const { revision } = store;
+      await reopened();
+      expect(await store.groups()).toEqual([created]);
+      expect(store.revision).toBe(revision);
+      expect(await store.reports(uuidOf(1), 0)).toEqual([
+        { server: uuidOf(1), reporter: 'app', error: "it's gone", at: 5 },
+      ]);
+      expect(await store.run('r1')).toEqual(ended);
+      const saved = await store.saveGroup({ ...created, description: null });
+      expect(saved.version).toBeGreaterThan(created.version);
+    });
+
+    it('is opened and closed as often as one likes', async () => {
+      await store.createGroup(group('g'));
+      await store.close();
+      await store.open();
+      expect((await store.groups()).map(({ id }) => id)).toEqual(['g']);
+    });
+
+    it('tells unfinished runs in the order in which they began', async () => {
+      for (const uuid of ['r3', 'r1', 'r2', 'r4']) await store.saveRun(run(uuid));
+      await store.saveRun(run('r3', { step: 1 }));
+      await store.saveRun(run('r1', { finished: true }));
+      await reopened();
+      expect(await store.unfinishedRuns()).toEqual([run('r3', { step: 1 }), run('r2'), run('r4')]);
+    });
+
+    it('sees the changes of others, and its revision grows with them, within a second', async () => {
+      const seen = async (what: () => Promise<boolean>) => {
+        const deadline = performance.now() + 1_000;
+        while (!(await what())) expect(performance.now()).toBeLessThan(deadline);
+      };
+      const { revision } = other;
+      const created = await store.createGroup(group('g', [server(1)]));
+      await expect.poll(() => other.revision, { timeout: 1_000, interval: 10 }).toBeGreaterThan(revision);
+      expect(await other.group('g')).toEqual(created);
+      const saved = await store.saveGroup({ ...created, servers: [server(2)] });
+      await seen(async () => (await other.groupOfServer(uuidOf(1))) === undefined);
+      expect(await other.groupOfServer(uuidOf(2))).toEqual(saved);
+      await store.deleteGroup('g', saved.version);
+      await seen(async () => (await other.groups()).length === 0);
+      expect(other.revision).toBe(store.revision);
+    });
+
+    it('never hands out what is older than its revision', async () => {
+      let group_ = await store.createGroup(group('g'));
+      for (let n = 0; n < 20; n += 1) {
+        group_ = await store.saveGroup({ ...group_, description: `${n}` });
+        const { revision } = other;
+        expect((await other.group('g'))?.version ?? 0).toBeGreaterThanOrEqual(revision);
+      }
+    });
+
+    it('lets only one of two stores win that write at the same time', async () => {
+      const read = await store.createGroup(group('g'));
+      for (let n = 0; n < 10; n += 1) {
+        const current = (await store.group('g')) ?? read;
+        const outcomes = await Promise.allSettled(
+          [store, other].map(each => each.saveGroup({ ...current, description: `${n}` })),
+        );
+        expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+        const [lost] = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []));
+        expect(lost).toBeInstanceOf(StoreConflict);
+        // Who has lost reads the newest, and then wins.
+        const newest = await Promise.all([store.group('g'), other.group('g')]);
+        const version = Math.max(...newest.map(found => found?.version ?? 0));
+        const loser = outcomes[0]?.status === 'rejected' ? store : other;
+        await loser.saveGroup({ ...((await loser.group('g')) ?? read), description: 'again' });
+        await expect.poll(async () => ((await store.group('g'))?.version ?? 0) > version).toBe(true);
+      }
+    });
+
+    it('loses no change when many write different groups through both', async () => {
+      const ids = Array.from({ length: 20 }, (_, n) => `g${n}`);
+      await Promise.all(ids.map((id, n) => (n % 2 ? store : other).createGroup(group(id))));
+      await reopened();
+      expect((await store.groups()).map(({ id }) => id)).toEqual(ids.sort());
+      const versions = (await store.groups()).map(({ version }) => version);
+      expect(new Set(versions).size).toBe(20);
+    });
+
+    it('has no server in two groups, whoever writes them', async () => {
+      const outcomes = await Promise.allSettled([
+        store.createGroup(group('g', [server(1)])),
+        other.createGroup(group('h', [server(2, { port: 3301 })])),
+      ]);
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     });
   });
 }

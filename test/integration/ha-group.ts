@@ -8,13 +8,15 @@ import { addServer } from '../../src/fabric/procedures/membership.js';
 import { promote } from '../../src/fabric/procedures/promote.js';
 import { createRunner, type Procedure, type Runner } from '../../src/fabric/procedures/run.js';
 import { createReplication } from '../../src/fabric/replication/admin-connection.js';
-import type { ManagedServer, Replication } from '../../src/fabric/replication/replication.js';
+import type { Replication } from '../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../src/fabric/store/memory.js';
 import type { GroupRecord, RunRecord, ServerRecord } from '../../src/fabric/store/store.js';
 import { accounts, type Mysqld } from '../../src/testing.js';
 import { STATUS_NAMES } from '../../src/wire/topology.js';
 
 /** A group of real servers with the node's inner parts, without its endpoints. */
+
+export { intercept } from './intercept.js';
 
 export const GROUP = 'g';
 
@@ -260,33 +262,3 @@ export async function until<T>(look: () => Promise<T | undefined | false>, bound
     if (performance.now() > deadline) throw new Error(`it did not happen within ${bound} ms`);
   }
 }
-
-/** Calls `before` ahead of every call of a method on a server, `after` when it has succeeded. */
-export function intercept(
-  real: Replication,
-  { before, after }: { before?: Interception; after?: Interception },
-): Replication {
-  return {
-    async connect(address, timeout) {
-      const server = await real.connect(address, timeout);
-      const handler: ProxyHandler<ManagedServer> = {
-        get(target, key) {
-          const member: unknown = Reflect.get(target, key, target);
-          if (typeof member !== 'function') return member;
-          if (SYNCHRONOUS.has(String(key))) return member.bind(target);
-          return async (...given: unknown[]) => {
-            await before?.(address.port, String(key));
-            const result: unknown = await member.apply(target, given);
-            await after?.(address.port, String(key));
-            return result;
-          };
-        },
-      };
-      return new Proxy(server, handler);
-    },
-  };
-}
-
-type Interception = (port: number, method: string) => Promise<void>;
-
-const SYNCHRONOUS = new Set(['close', 'onLost']);

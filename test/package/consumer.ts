@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const require = createRequire(import.meta.url);
 
 /** What npm would install beside it; TypeScript and its Node types are the user's own. */
-const NEIGHBOURS = ['mysql2', 'lru-cache', 'generic-pool', 'xmlrpc', '@types/node'];
+const NEIGHBOURS = ['mysql2', 'lru-cache', 'generic-pool', 'pino', 'xmlrpc', '@types/node'];
 
 export class Consumer {
   private constructor(readonly dir: string) {}

@@ -79,7 +79,40 @@ describe.each(CLIENT_DOORS)('%s, packed and installed', (door, original) => {
 it.each(['mysql2-fabric', 'mysql2-fabric/promise'])('%s loads no native module, no node and no sandbox', async door => {
   const loaded = (await look('require()', door, 'Object.keys(require.cache)')) as string[];
   expect(loaded.filter(path => path.includes('client/session.js'))).toHaveLength(1);
-  expect(loaded.filter(path => path.endsWith('.node') || /commonjs\/(fabric|testing)/.test(path))).toEqual([]);
+  expect(loaded.filter(path => path.endsWith('.node') || /commonjs\/(fabric|testing)|\/pino\//.test(path))).toEqual([]);
+});
+
+describe('the command line', () => {
+  const installed = () => join(consumer.dir, 'node_modules/mysql2-fabric');
+  const io = `{
+    env: { MYSQL2_FABRIC_PROTOCOL_XMLRPC_ADDRESS: '127.0.0.1:1', MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD: 'x' },
+    cwd: '/nowhere', terminal: null, out() {}, err() {}, signal: () => new Promise(() => {}),
+  }`;
+
+  it('is a program', async () => {
+    const { bin } = JSON.parse(readFileSync(join(installed(), 'package.json'), 'utf8')) as {
+      bin: { mysqlfabric: string };
+    };
+    const path = join(installed(), bin.mysqlfabric);
+    expect(readFileSync(path, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+    const started = await consumer.node('cli.mjs', `process.argv[2] = '--version'; await import('${path}');`);
+    expect(started).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(readFileSync(join(installed(), 'examples/fabric.cfg'), 'utf8')).toContain('[servers]');
+  });
+
+  it('loads no driver, no node and no logger for a call, as CommonJS', async () => {
+    const main = join(installed(), 'dist/commonjs/cli/main.js');
+    const printed = await consumer.node(
+      'call.cjs',
+      `require('${main}').main(['manage', 'ping'], ${io}).then(status => {
+        console.log(JSON.stringify({ status, loaded: Object.keys(require.cache) }));
+      });`,
+    );
+    const { status, loaded } = JSON.parse(printed) as { status: number; loaded: string[] };
+    expect(status).toBe(1);
+    expect(loaded.filter(path => /client\/fabric-rpc\.js$/.test(path))).toHaveLength(1);
+    expect(loaded.filter(path => /\/(mysql2|pino|libsql)\/|fabric\/node\.js$|\.node$/.test(path))).toEqual([]);
+  });
 });
 
 it.each([

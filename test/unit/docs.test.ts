@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSync } from 'oxc-parser';
 import { describe, expect, it } from 'vitest';
+import { commandsManual } from '../../scripts/commands-manual.js';
 import { parseOptions } from '../../src/client/options.js';
 import { OPTION_TABLE } from '../../src/fabric/options.js';
 import { readSources } from './import-graph.js';
@@ -78,6 +79,12 @@ describe('docs/options.md', () => {
   });
 });
 
+describe('docs/commands.md', () => {
+  it('is what `npm run docs` writes', () => {
+    expect(read('docs/commands.md')).toBe(commandsManual());
+  });
+});
+
 describe('README.md', () => {
   it.each([
     ['### Errors', 'Outcome'],
@@ -88,7 +95,13 @@ describe('README.md', () => {
   });
 
   it('links to files that exist', () => {
-    for (const path of ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/options.md']) {
+    for (const path of [
+      'README.md',
+      'CONTRIBUTING.md',
+      'docs/architecture.md',
+      'docs/options.md',
+      'docs/commands.md',
+    ]) {
       const links = [...read(path).matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link]) => link ?? '');
       expect(links.filter(link => !existsSync(join(ROOT, path, '..', link)))).toEqual([]);
     }

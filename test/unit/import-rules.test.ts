@@ -19,10 +19,15 @@ const RULES: readonly Rule[] = [
   { from: /^(index|promise)\.ts$/, may: /^(client\/|wire\/topology\.ts$|mysql2(\/promise)?$)/ },
   { from: /^fabric\.ts$/, may: /^fabric\// },
   { from: /^testing\.ts$/, may: /^testing\// },
-  { from: /^cli\.ts$/, may: /^(fabric\/commands\/|client\/fabric-rpc\.ts$|fabric\/node\.ts$)/ },
+  { from: /^cli\.ts$/, may: /^cli\/(io|main)\.ts$/ },
+  // The commands for their names and help, the calls, the configuration, and a node for `manage start`.
+  {
+    from: /^cli\//,
+    may: /^(cli\/|wire\/(reply|xmlrpc)\.ts$|client\/(fabric-rpc|rpc-endpoint|errors)\.ts$|fabric\/(commands\/(all|define)|node|config-(file|ini|keys)|options|context|store\/create)\.ts$|pino$)/,
+  },
   { from: /^wire\//, may: /^(wire\/|xmlrpc\/lib\/(customtype|deserializer|serializer)\.js$)/, notOfNode: IMPURE },
   { from: /^client\//, may: /^(client\/|wire\/|mysql2(\/promise)?$|lru-cache$|generic-pool$)/ },
-  { from: /^fabric\//, may: /^(fabric\/|wire\/|mysql2(\/promise)?$|lru-cache$)/ },
+  { from: /^fabric\//, may: /^(fabric\/|wire\/|mysql2(\/promise)?$|lru-cache$|libsql$)/ },
   // The rules of the node are pure, and know what both halves agree on.
   { from: /^fabric\/(model|suspicion|replication\/gtid)\.ts$/, may: /^wire\/topology\.ts$/, notOfNode: IMPURE },
   // Commands and procedures know what a store and a server can do, never which store or which MySQL it is.
@@ -32,8 +37,9 @@ const RULES: readonly Rule[] = [
   },
   // Procedures are what commands are made of.
   { from: /^fabric\/procedures\//, may: /^(?!fabric\/commands\/)/ },
-  // MySQL's protocol is spoken by replication and by the endpoint for it, and by nothing else of the node.
-  { from: /^fabric\/(?!replication\/|endpoints\/)/, may: /^(?!mysql2)/ },
+  // MySQL's protocol is spoken by replication, the state store that needs it and the endpoint for it, and by nothing else of the node.
+  { from: /^fabric\/(?!replication\/|endpoints\/|store\/mysql\.ts$)/, may: /^(?!mysql2)/ },
+  { from: /^fabric\/(?!store\/sqlite-binding\.ts$)/, may: /^(?!libsql)/ },
   { from: /^testing\//, may: /^(testing\/|mysql2(\/promise)?$)/ },
 ];
 
@@ -74,6 +80,20 @@ describe('the sources', () => {
   });
 });
 
+describe('the command line', () => {
+  it('loads no node and no logger until a node is started', () => {
+    const withoutStart = new Map(graph).set('cli/start-node.ts', []).set('cli/state-store.ts', []);
+    const loaded = [...reachableFrom('cli.ts', withoutStart)];
+    expect(loaded).toContain('client/fabric-rpc.ts');
+    expect(loaded.filter(name => /^(pino|fabric\/(node|store\/create)\.ts)/.test(name))).toEqual([]);
+  });
+
+  it('alone loads the logger', () => {
+    const users = [...graph].filter(([, imports]) => imports.includes('pino')).map(([file]) => file);
+    expect(users).toEqual(['cli/log.ts']);
+  });
+});
+
 describe('the rules', () => {
   const graphOf = (files: Record<string, string>) => importGraph(new Map(Object.entries(files)));
 
@@ -95,6 +115,8 @@ describe('the rules', () => {
     ['wire/reply.ts', "import xmlrpc from 'xmlrpc';", 'xmlrpc'],
     ['testing/mysqld.ts', "import { it } from 'vitest';", 'vitest'],
     ['index.ts', "const fabric = require('./fabric.js');", 'fabric.ts'],
+    ['cli/call.ts', "import { createMemoryStore } from '../fabric/store/memory.js';", 'fabric/store/memory.ts'],
+    ['client/pool.ts', "import { pino } from 'pino';", 'pino'],
   ])('find what %s may not: %s', (file, text, forbidden) => {
     expect(violations(graphOf({ [file]: text }))).toEqual([`${file} -> ${forbidden}`]);
   });

@@ -6,7 +6,7 @@ import { changeGroup, requireGroup, requireServer, withServer } from './group-re
 import { newPromotion, noCandidate, type Promotion } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
-type Declaration = Promotion & {
+export type Declaration = Promotion & {
   /** uuid or `host:port`. */
   readonly server: string;
   readonly reporter: string;
@@ -30,12 +30,16 @@ export function declareFaulty(request: {
 }): Procedure<Declaration> {
   const { group, server, reporter, error, updateOnly, respectFailoverInterval, believedDead = false } = request;
   const promotion = newPromotion(group, { updateOnly, believedDead, mayReturn: true });
+  return declaration({ ...promotion, server, reporter, error, respectFailoverInterval });
+}
+
+export function declaration(data: Declaration): Procedure<Declaration> {
   return {
     name: 'threat.report_failure',
-    group,
-    data: { ...promotion, server, reporter, error, respectFailoverInterval },
+    group: data.group,
+    data,
     steps: [markFaulty],
-    rest: ({ kind }) => {
+    rest: ({ kind, believedDead }) => {
       if (kind === 'failover') return believedDead ? failoverSteps : [...failoverSteps, admitReturn];
       return kind === 'fence only' ? fenceOnlySteps : [];
     },

@@ -6,7 +6,7 @@ import { changeGroup, requireGroup, requireServer, withServer } from './group-re
 import { CATCH_UP, describe, patience } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
-type Demotion = {
+export type Demotion = {
   readonly group: string;
   readonly updateOnly: boolean;
   before: GroupRecord | null;
@@ -16,25 +16,41 @@ type Demotion = {
 
 /** `group.demote`: the group is left without a primary. Its servers stay what they are, and follow nobody (unless `updateOnly`). */
 export function demote({ group, updateOnly }: { group: string; updateOnly: boolean }): Procedure<Demotion> {
+  return demotion({ group, updateOnly, before: null, fenced: null });
+}
+
+export function demotion(data: Demotion): Procedure<Demotion> {
   return {
     name: 'group.demote',
-    group,
-    data: { group, updateOnly, before: null, fenced: null },
-    steps: [blockWrites],
-    rest: ({ fenced }) => (fenced === null || updateOnly ? [] : [stopReplication]),
+    group: data.group,
+    data,
+    steps: [checkPrimary, blockWrites],
+    rest: ({ fenced, updateOnly }) => (fenced === null || updateOnly ? [] : [stopReplication]),
   };
+}
+
+const checkPrimary: Step<Demotion> = {
+  name: 'check that there is a primary',
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    if (!primaryOf(group)) throw new CommandError('GroupError', phrases.noPrimary(group.id));
+    data.before = group;
+  },
+};
+
+function primaryOf({ primary, servers }: GroupRecord): ServerRecord | undefined {
+  return servers.find(({ uuid }) => uuid === primary);
 }
 
 const blockWrites: Step<Demotion> = {
   name: 'block writes on the primary',
   async run(data, context) {
-    const group = await requireGroup(context, data.group);
-    const primary = group.servers.find(({ uuid }) => uuid === group.primary);
-    if (!primary) throw new CommandError('GroupError', phrases.noPrimary(group.id));
-    data.before = group;
+    const { group: id, before } = data;
+    const primary = before && primaryOf(before);
+    if (!primary) throw new CommandError('GroupError', phrases.noPrimary(id));
     if (primary.status !== STATUS_FAULTY) await fence(primary, data, context);
-    await changeGroup(context, group.id, stored => withoutPrimary(stored, primary, context.now()));
-    context.log.info(`group ${group.id} has no primary any more: ${primary.uuid} was demoted`);
+    await changeGroup(context, id, stored => withoutPrimary(stored, primary, context.now()));
+    context.log.info(`group ${id} has no primary any more: ${primary.uuid} was demoted`);
   },
   async undo({ before, fenced }, context) {
     if (!before || !fenced) return;

@@ -161,7 +161,7 @@ async function forgetLostSource(record: ServerRecord, context: StepContext): Pro
 }
 
 /** Repeated, because in the promotion of a frozen primary's successor it may go on behind it. */
-const repointAll: Step<Promotion> = {
+export const repointAll: Step<Promotion> = {
   name: repoint.name,
   final: true,
   async run(data, context) {

@@ -1,13 +1,17 @@
 import type { Context } from '../context.js';
 import type { RunEvent, RunRecord } from '../store/store.js';
 
-/** Writes a run's record: before its first step, after each step, and when it ends. */
+/** Writes a run's record: before its first step, after each step, when it fails, and when it ends. */
 export interface Journal {
+  /** How many steps were done, and why it failed (or null), when the node that began this run was killed. */
+  readonly resumed: { readonly step: number; readonly error: string | null };
   open(): Promise<void>;
   /** Noted in memory; the next write keeps it. */
   event(state: RunEvent['state'], success: RunEvent['success'], description: string): void;
   /** Records that one more step is done, with what the steps know by then. */
-  stepDone(): Promise<void>;
+  stepDone(name: string): Promise<void>;
+  /** Records that what was done will be taken back, with what the failed step knows. Never rejects. */
+  failed(error: string): Promise<void>;
   /** Never rejects: a run has ended even when the store cannot be told. */
   close(error: string | null): Promise<RunRecord>;
 }
@@ -18,9 +22,11 @@ interface Recorded {
   readonly data: unknown;
 }
 
-export function createJournal(procedure: Recorded, uuid: string, context: Context): Journal {
-  const events: RunEvent[] = [];
-  let step = 0;
+/** @param before the run as it was recorded, when it is taken up again. */
+export function createJournal(procedure: Recorded, uuid: string, context: Context, before?: RunRecord): Journal {
+  const events: RunEvent[] = [...(before?.events ?? [])];
+  const resumed = { step: before?.step ?? 0, error: before?.error ?? null };
+  let { step } = resumed;
 
   const record = (finished: boolean, error: string | null): RunRecord => ({
     uuid,
@@ -36,24 +42,30 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     events.push({ state, success, at: context.now(), description });
   };
 
+  const tell = async (run: RunRecord) => {
+    try {
+      await context.store.saveRun(run);
+    } catch (cause) {
+      context.log.error(`the end of ${procedure.name} (${uuid}) could not be recorded: ${String(cause)}`);
+    }
+    return run;
+  };
+
   return {
+    resumed,
     event,
     async open() {
-      event(3, 2, `Triggered by ${procedure.name}.`);
-      await context.store.saveRun(record(false, null));
+      event(3, 2, before ? 'Taken up again by the node that was started.' : `Triggered by ${procedure.name}.`);
+      await context.store.saveRun(record(false, resumed.error));
     },
-    async stepDone() {
+    async stepDone(name) {
+      event(5, 2, `Executed action (${name}).`);
       step += 1;
       await context.store.saveRun(record(false, null));
     },
-    async close(error) {
-      const last = record(true, error);
-      try {
-        await context.store.saveRun(last);
-      } catch (cause) {
-        context.log.error(`the end of ${procedure.name} (${uuid}) could not be recorded: ${String(cause)}`);
-      }
-      return last;
+    async failed(error) {
+      await tell(record(false, error));
     },
+    close: error => tell(record(true, error)),
   };
 }

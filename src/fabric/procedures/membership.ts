@@ -16,7 +16,7 @@ import type { Procedure, Step, StepContext } from './run.js';
 
 /** Servers come, go, and come back after a repair. */
 
-type Addition = {
+export type Addition = {
   readonly group: string;
   readonly address: Address;
   /** Seconds for the connection. */
@@ -33,8 +33,11 @@ export function addServer(request: {
   timeout: number;
   updateOnly: boolean;
 }): Procedure<Addition> {
-  const { group } = request;
-  return { name: 'group.add', group, data: { ...request, touched: false }, steps: [joinGroup] };
+  return addition({ ...request, touched: false });
+}
+
+export function addition(data: Addition): Procedure<Addition> {
+  return { name: 'group.add', group: data.group, data, steps: [joinGroup] };
 }
 
 const joinGroup: Step<Addition> = {
@@ -110,29 +113,35 @@ async function passesErrantCheck(
   }
 }
 
+export type Removal = {
+  readonly group: string;
+  readonly server: string;
+};
+
 /** `group.remove`: the group forgets the server; the server itself is left as it is. */
-export function removeServer({ group, server }: { group: string; server: string }): Procedure {
-  const leaveGroup: Step = {
-    name: 'remove the server from the group',
-    async run(_data, context) {
-      await changeGroup(context, group, stored => {
-        const { uuid } = requireServer(stored, server);
-        if (uuid === stored.primary) throw new CommandError('ServerError', phrases.removePrimary(uuid, group));
-        return { ...stored, servers: stored.servers.filter(other => other.uuid !== uuid) };
-      });
-    },
-  };
-  return { name: 'group.remove', group, data: { server }, steps: [leaveGroup] };
+export function removeServer(request: Removal): Procedure<Removal> {
+  return { name: 'group.remove', group: request.group, data: { ...request }, steps: [leaveGroup] };
 }
 
-type Repair = {
+const leaveGroup: Step<Removal> = {
+  name: 'remove the server from the group',
+  async run({ group, server }, context) {
+    await changeGroup(context, group, stored => {
+      const { uuid } = requireServer(stored, server);
+      if (uuid === stored.primary) throw new CommandError('ServerError', phrases.removePrimary(uuid, group));
+      return { ...stored, servers: stored.servers.filter(other => other.uuid !== uuid) };
+    });
+  },
+};
+
+export type Repair = {
   readonly group: string;
   readonly server: string;
   readonly updateOnly: boolean;
 };
 
 /** `server.set_status` FAULTY to SPARE: the only way back, for a server that answers and has no errant transactions. */
-export function faultyToSpare(request: { group: string; server: string; updateOnly: boolean }): Procedure<Repair> {
+export function faultyToSpare(request: Repair): Procedure<Repair> {
   return { name: 'server.set_status', group: request.group, data: { ...request }, steps: [takeBack] };
 }
 

@@ -18,13 +18,11 @@ export function promote(request: {
   updateOnly: boolean;
 }): Procedure<Promotion> {
   const { group, candidate, updateOnly } = request;
-  return {
-    name: 'group.promote',
-    group,
-    data: newPromotion(group, { asked: candidate || null, updateOnly }),
-    steps: [decide],
-    rest: ({ kind }) => STEPS[kind],
-  };
+  return promotion(newPromotion(group, { asked: candidate || null, updateOnly }));
+}
+
+export function promotion(data: Promotion): Procedure<Promotion> {
+  return { name: 'group.promote', group: data.group, data, steps: [decide], rest: ({ kind }) => STEPS[kind] };
 }
 
 const decide: Step<Promotion> = {

@@ -108,6 +108,8 @@ export const commit: Step<Promotion> = {
   name: 'make the candidate the primary in the state store',
   final: true,
   async run(data, context) {
+    // Done before the node was killed: clients may have written to it since, so nothing of this may be taken back.
+    if (await isPrimary(data.chosen, data, context)) return;
     const record = await recordOf(data.chosen, data, context);
     const server = await context.sessions.to(record, patience(context));
     const baseline = await server.executed();
@@ -125,6 +127,12 @@ export const commit: Step<Promotion> = {
     );
   },
 };
+
+/** Whether clients see this server as the primary. */
+export async function isPrimary(uuid: string | null, data: Promotion, context: StepContext): Promise<boolean> {
+  const { primary, servers } = await requireGroup(context, data.group);
+  return primary === uuid && servers.some(server => server.uuid === uuid && server.status === STATUS_PRIMARY);
+}
 
 function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: number): GroupRecord {
   const chosen = data.chosen ?? '';

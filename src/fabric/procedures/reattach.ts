@@ -4,7 +4,7 @@ import { changeGroup, requireGroup, withServer } from './group-record.js';
 import { describe, follow } from './promotion.js';
 import type { Procedure, Step } from './run.js';
 
-type Reattachment = {
+export type Reattachment = {
   readonly group: string;
   /** uuid. */
   readonly server: string;
@@ -15,7 +15,11 @@ type Reattachment = {
  * made read-only and to follow the primary again; nothing happens when it does so already.
  */
 export function reattach(request: { group: string; server: string }): Procedure<Reattachment> {
-  return { name: 'reattach', group: request.group, data: { ...request }, steps: [followAgain] };
+  return reattachment({ ...request });
+}
+
+export function reattachment(data: Reattachment): Procedure<Reattachment> {
+  return { name: 'reattach', group: data.group, data, steps: [followAgain] };
 }
 
 const followAgain: Step<Reattachment> = {

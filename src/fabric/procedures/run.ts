@@ -9,7 +9,9 @@ import { createSessions, type Sessions } from './sessions.js';
 
 /**
  * A procedure is a list of named steps that can be read aloud. The runner takes the group's lock, records the run before the first step
- * and after each one, and when a step fails takes back what was done, last step first.
+ * and after each one, and when a step fails takes back what was done, last step first. A run that a killed node left behind goes on where it
+ * was: the step that was interrupted is done again, or taking back begins again. So steps and their `undo` must be repeatable, and know what
+ * they need from the data that was recorded before them.
  */
 
 /** What a procedure's steps hand on to each other: plain JSON, because it is recorded after each step. */
@@ -47,6 +49,8 @@ export interface Procedure<D extends Data = Data> {
 export interface Runner {
   /** Starts or queues it behind the group's other procedures; resolves (never rejects) to its uuid at once, `done` settles when it ended. */
   run<D extends Data>(procedure: Procedure<D>): { readonly uuid: string; readonly done: Promise<RunRecord> };
+  /** Goes on with a run that was recorded and not finished; `procedure` is made of what was recorded. As `run` otherwise. */
+  resume<D extends Data>(record: RunRecord, procedure: Procedure<D>): { readonly done: Promise<RunRecord> };
   /** Waits for a run that this node knows. @throws CommandError (ProcedureError) when there is none. */
   wait(uuid: string): Promise<RunRecord>;
   /** Whether a procedure of this group runs or waits. */
@@ -64,17 +68,22 @@ export function createRunner(context: Context): Runner {
   const active = new Map<string, Promise<RunRecord>>();
   let stopped = false;
 
+  const start = <D extends Data>(procedure: Procedure<D>, uuid: string, before?: RunRecord) => {
+    const journal = createJournal(procedure, uuid, context, before);
+    const done = lock.hold(procedure.group, () => carryOut(procedure, journal, context));
+    active.set(uuid, done);
+    void done.finally(() => active.delete(uuid));
+    return { uuid, done };
+  };
+
   return {
     run(procedure) {
       const uuid = randomUUID();
-      const journal = createJournal(procedure, uuid, context);
-      const done = stopped
-        ? journal.close('ProcedureError: This node is stopping and takes no new procedures.')
-        : lock.hold(procedure.group, () => carryOut(procedure, journal, context));
-      active.set(uuid, done);
-      void done.finally(() => active.delete(uuid));
-      return { uuid, done };
+      if (!stopped) return start(procedure, uuid);
+      const late = 'ProcedureError: This node is stopping and takes no new procedures.';
+      return { uuid, done: createJournal(procedure, uuid, context).close(late) };
     },
+    resume: (record, procedure) => start(procedure, record.uuid, record),
     async wait(uuid) {
       const running = active.get(uuid);
       if (running) return running;
@@ -102,14 +111,7 @@ async function carryOut<D extends Data>(
   const standing: Step<D>[] = [];
   try {
     await journal.open();
-    for (const step of stepsOf(procedure)) {
-      standing.push(step);
-      journal.event(4, 2, `Executing action (${step.name}).`);
-      await within(step.bound ?? STEP_BOUND, step.name, step.run(procedure.data, { ...context, sessions }));
-      if (step.final) standing.length = 0;
-      journal.event(5, 2, `Executed action (${step.name}).`);
-      await journal.stepDone();
-    }
+    await goThrough(procedure, standing, journal, { ...context, sessions });
     return await journal.close(null);
   } catch (error) {
     const failed = standing.at(-1);
@@ -117,11 +119,38 @@ async function carryOut<D extends Data>(
     context.log.warn(`${procedure.name} of group ${procedure.group} failed: ${describeError(error)}`);
     // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
     sessions.close();
+    if (standing.some(({ undo }) => undo)) await journal.failed(describeError(error));
     await takeBack(standing, procedure, context);
     return await journal.close(describeError(error));
   } finally {
     sessions.close();
   }
+}
+
+/** `standing` gets the steps that a failure takes back; of a run that is taken up again, those that the killed node did, too. */
+async function goThrough<D extends Data>(
+  procedure: Procedure<D>,
+  standing: Step<D>[],
+  journal: Journal,
+  context: StepContext,
+): Promise<void> {
+  const { step: doneBefore, error } = journal.resumed;
+  let index = 0;
+  for (const step of stepsOf(procedure)) {
+    const again = index < doneBefore;
+    index += 1;
+    standing.push(step);
+    if (!again && error !== null) break;
+    if (!again) await perform(step, procedure.data, journal, context);
+    if (step.final) standing.length = 0;
+    if (!again) await journal.stepDone(step.name);
+  }
+  if (error !== null) throw new Error(error);
+}
+
+async function perform<D extends Data>(step: Step<D>, data: D, journal: Journal, context: StepContext): Promise<void> {
+  journal.event(4, 2, `Executing action (${step.name}).`);
+  await within(step.bound ?? STEP_BOUND, step.name, step.run(data, context));
 }
 
 function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {

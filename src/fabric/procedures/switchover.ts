@@ -4,12 +4,13 @@ import { phrases } from '../model.js';
 import type { ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { type Applicant, byPreference, within } from './candidates.js';
-import { failoverSteps } from './failover.js';
+import { failoverSteps, repointAll } from './failover.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import {
   CATCH_UP,
   commit,
   describe,
+  isPrimary,
   newPromotion,
   noCandidate,
   open,
@@ -30,6 +31,7 @@ const chooseCandidate: Step<Promotion> = {
   async run(data, context) {
     const group = await requireGroup(context, data.group);
     const old = requireServer(group, data.old ?? '');
+    data.before = group;
     const primary = await context.sessions.to(old, patience(context));
     data.chosen = data.asked
       ? (await examine(requireServer(group, data.asked), old, primary, context)).uuid
@@ -107,7 +109,6 @@ const blockWrites: Step<Promotion> = {
   name: 'block writes on the old primary',
   async run(data, context) {
     const [primary] = await bothSides(data, context);
-    data.before = await requireGroup(context, data.group);
     await primary.fence();
     await changeGroup(context, data.group, group => ({
       ...withServer(group, data.old ?? '', { status: STATUS_SECONDARY, mode: MODE_READONLY }),
@@ -123,6 +124,7 @@ async function putBack(data: Promotion, context: StepContext): Promise<void> {
   const { before, old } = data;
   if (!before || !old) return;
   const record = requireServer(before, old);
+  if (await goesOn(data, before, context)) return;
   try {
     const primary = await context.sessions.to(record, shortPatience(context));
     await primary.setSemiSync('primary');
@@ -135,6 +137,17 @@ async function putBack(data: Promotion, context: StepContext): Promise<void> {
   await changeGroup(context, data.group, group => restored(group, before));
   context.log.info(`server ${old} is the primary of group ${data.group} again`);
   await reattach(data, record, context);
+}
+
+/** The node was killed while it put the old primary back, and another server was to take over by then: that goes on. */
+async function goesOn(data: Promotion, before: GroupRecord, context: StepContext): Promise<boolean> {
+  const { primary, servers } = await requireGroup(context, data.group);
+  const stored = servers.find(({ uuid }) => uuid === primary);
+  if (!stored) return false;
+  if (stored.uuid !== data.old) await repointAll.run({ ...data, chosen: stored.uuid }, context);
+  else if (stored.status === STATUS_FAULTY) await failOverInstead(data, before, context);
+  else return false;
+  return true;
 }
 
 function restored(group: GroupRecord, { primary, primarySince, baseline, servers }: GroupRecord): GroupRecord {
@@ -186,7 +199,8 @@ const openCandidate: Step<Promotion> = {
     await open(await context.sessions.to(await recordOf(data.chosen, data, context), patience(context)));
   },
   async undo(data, context) {
-    if (data.chosen) await shut(data.chosen, data, context);
+    // The failover that taking back has led to may have made it the primary, before the node was killed.
+    if (data.chosen && !(await isPrimary(data.chosen, data, context))) await shut(data.chosen, data, context);
   },
 };
 

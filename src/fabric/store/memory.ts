@@ -1,13 +1,7 @@
-import {
-  type ErrorReport,
-  type GroupRecord,
-  type RunRecord,
-  type ServerRecord,
-  type Store,
-  StoreConflict,
-} from './store.js';
+import { addressKey, createGroupTable } from './group-table.js';
+import { type ErrorReport, type GroupRecord, type RunRecord, type Store, StoreConflict } from './store.js';
 
-/** The state store of a node that forgets everything when it stops. Values are frozen, so they are handed out without copying. */
+/** The state store of a node that forgets everything when it stops. */
 
 const FINISHED_RUNS_KEPT = 1_000;
 const REPORTS_KEPT_PER_SERVER = 10_000;
@@ -22,11 +16,6 @@ export function createMemoryStore(): Store {
     groups.replace(previous, next);
     const kept = new Set(next?.servers.map(server => server.uuid));
     for (const { uuid } of previous?.servers ?? []) if (!kept.has(uuid)) reports.delete(uuid);
-  };
-  const current = (id: string, version: number): GroupRecord => {
-    const group = groups.get(id);
-    if (group?.version !== version) throw new StoreConflict(`group ${id} was changed by somebody else`);
-    return group;
   };
 
   return {
@@ -51,13 +40,13 @@ export function createMemoryStore(): Store {
       return created;
     },
     async saveGroup(group) {
-      const previous = current(group.id, group.version);
+      const previous = groups.current(group.id, group.version);
       const saved = groups.next(group);
       replace(previous, saved);
       return saved;
     },
     async deleteGroup(id, version) {
-      replace(current(id, version), undefined);
+      replace(groups.current(id, version), undefined);
     },
     async addReport(report) {
       if (groups.ofServer(report.server)) keepReport(reports, report);
@@ -75,62 +64,6 @@ export function createMemoryStore(): Store {
       return runs.unfinished();
     },
   };
-}
-
-function addressKey({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.toLowerCase()}:${port}`;
-}
-
-/** Groups by id, with an index from a server's uuid and from its address (which always has a colon) to its group. */
-function createGroupTable() {
-  const byId = new Map<string, GroupRecord>();
-  const groupIdOf = new Map<string, string>();
-  let revision = 0;
-  let sorted: readonly GroupRecord[] | undefined;
-
-  return {
-    get revision() {
-      return revision;
-    },
-    get: (id: string) => byId.get(id),
-    ofServer: (key: string) => byId.get(groupIdOf.get(key) ?? ''),
-    all() {
-      sorted ??= Object.freeze([...byId.values()].sort((a, b) => compare(a.id, b.id)));
-      return sorted;
-    },
-    /** The value that will follow, checked. Versions come from one counter, so that a group made anew never takes up an old version. */
-    next(group: Omit<GroupRecord, 'version'>): GroupRecord {
-      refuseTakenServers(group, groupIdOf);
-      const servers = group.servers.map(server => Object.freeze({ ...server })).sort((a, b) => compare(a.uuid, b.uuid));
-      return Object.freeze({ ...group, servers: Object.freeze(servers), version: revision + 1 });
-    },
-    replace(previous: GroupRecord | undefined, next: GroupRecord | undefined) {
-      for (const server of previous?.servers ?? []) for (const key of keysOf(server)) groupIdOf.delete(key);
-      if (previous) byId.delete(previous.id);
-      if (next) byId.set(next.id, next);
-      for (const server of next?.servers ?? []) for (const key of keysOf(server)) groupIdOf.set(key, next?.id ?? '');
-      revision += 1;
-      sorted = undefined;
-    },
-  };
-}
-
-function keysOf(server: ServerRecord): readonly string[] {
-  return [server.uuid, addressKey(server)];
-}
-
-function refuseTakenServers(group: Omit<GroupRecord, 'version'>, groupIdOf: ReadonlyMap<string, string>): void {
-  const seen = new Set<string>();
-  for (const key of group.servers.flatMap(keysOf)) {
-    const owner = groupIdOf.get(key);
-    if (owner !== undefined && owner !== group.id) throw new StoreConflict(`server ${key} is in group ${owner}`);
-    if (seen.has(key)) throw new StoreConflict(`server ${key} is twice in group ${group.id}`);
-    seen.add(key);
-  }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The newest report is the clock: what is an hour older than it goes. */

@@ -60,7 +60,7 @@ export interface RunRecord {
   readonly step: number;
   readonly data: string;
   readonly finished: boolean;
-  /** null while it runs or when it succeeded. */
+  /** null while it runs or when it succeeded; of one that is not finished: why it is being taken back. */
   readonly error: string | null;
   readonly events: readonly RunEvent[];
 }
@@ -96,7 +96,7 @@ export interface Store {
   saveRun(run: RunRecord): Promise<void>;
   /** Of finished runs only the latest 1,000 are sure to be found. */
   run(uuid: string): Promise<RunRecord | undefined>;
-  /** Runs that have not finished: what a node finds after a crash. */
+  /** Runs that have not finished, in the order in which they began: what a node finds after a crash. */
   unfinishedRuns(): Promise<readonly RunRecord[]>;
 }
 

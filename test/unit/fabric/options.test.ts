@@ -23,7 +23,23 @@ describe('parseFabricOptions', () => {
         failoverInterval: 0,
       },
       connector: { ttl: 1 },
+      storage: {
+        type: 'memory',
+        file: 'fabric.sqlite',
+        address: 'localhost:3306',
+        user: 'fabric',
+        password: '',
+        database: 'fabric',
+        connectionTimeout: 6,
+        connectionAttempts: 6,
+        connectionDelay: 1,
+      },
     });
+  });
+
+  it('needs a password of the state store where that is on a server', () => {
+    const storage = { type: 'mysql', password: 'x', database: 'state' } as const;
+    expect(parseFabricOptions({ ...minimal, storage }).storage).toMatchObject(storage);
   });
 
   it('freezes what it gives and leaves the input alone', () => {
@@ -95,6 +111,13 @@ describe('parseFabricOptions', () => {
     ['failureTracking.failoverInterval', RangeError, { failureTracking: { failoverInterval: -1 } }],
     ['connector.ttl', RangeError, { connector: { ttl: 0.5 } }],
     ['connector.TTL', TypeError, { connector: { TTL: 1 } }],
+    ['storage.type', RangeError, { storage: { type: 'etcd' } }],
+    ['storage.password', TypeError, { storage: { type: 'mysql' } }],
+    ['storage.address', RangeError, { storage: { address: 'localhost:0' } }],
+    ['storage.database', RangeError, { storage: { database: 'a`b' } }],
+    ['storage.file', TypeError, { storage: { file: '' } }],
+    ['storage', TypeError, { storage: 'sqlite' }],
+    ['storage', TypeError, { storage: null }],
     ['log', TypeError, { log: { info() {} } }],
     ['log', TypeError, { log: null }],
   ];

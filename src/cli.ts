@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import type { Io } from './cli/io.js';
+import { main } from './cli/main.js';
+
+/** The command line tool `mysqlfabric`: this process, as the rest of it sees it. */
+
+const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
+type Signal = keyof typeof STATUS;
+
+/** One who waits for a signal gets the first; without one, or the second time, it ends the process. */
+let waiting: ((signal: Signal) => void) | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    const tell = waiting ?? (() => process.exit(STATUS[signal]));
+    waiting = undefined;
+    tell(signal);
+  });
+}
+
+const io: Io = {
+  env: process.env,
+  cwd: process.cwd(),
+  out: text => process.stdout.write(text),
+  err: text => process.stderr.write(text),
+  terminal: process.stdin.isTTY ? process.stdin : null,
+  signal: () =>
+    new Promise(resolve => {
+      waiting = resolve;
+    }),
+};
+
+// Whoever reads no further (`mysqlfabric ... | head`) has what they want.
+process.stdout.on('error', () => process.exit(0));
+
+void main(process.argv.slice(2), io).then(status => {
+  process.exitCode = status;
+});

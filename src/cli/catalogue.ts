@@ -1,0 +1,61 @@
+import { commands } from '../fabric/commands/all.js';
+import type { Command, Param } from '../fabric/commands/define.js';
+
+/** What can be called: the node's commands and those that run here, all from the same kind of object. */
+
+export interface CliCommand extends Pick<Command, 'name' | 'doc' | 'params'> {
+  /** The columns of its answer; null: it runs in this process. */
+  readonly sets: Command['sets'] | null;
+}
+
+/** What runs in this process; `main.ts` knows how. */
+const LOCAL_COMMANDS = [
+  {
+    name: 'manage.start',
+    doc: 'Run a Fabric node in the foreground, until SIGTERM or SIGINT.',
+    params: [],
+    sets: null,
+  },
+  {
+    name: 'manage.setup',
+    doc: 'Make the state store that [storage] names, or bring its tables up to date; a node that starts does the same.',
+    params: [],
+    sets: null,
+  },
+  {
+    name: 'manage.teardown',
+    doc: 'Remove the tables of the state store with all groups that they hold. MySQL servers stay as they are.',
+    params: [],
+    sets: null,
+  },
+] as const satisfies readonly CliCommand[];
+
+export type LocalCommand = (typeof LOCAL_COMMANDS)[number]['name'];
+
+export const catalogue: ReadonlyMap<string, CliCommand> = new Map(
+  [...LOCAL_COMMANDS, ...commands.values()].map(command => [command.name, command]),
+);
+
+export const groups: readonly string[] = [...new Set([...catalogue.keys()].map(name => groupOf(name)))];
+
+function groupOf(name: string): string {
+  return name.slice(0, name.indexOf('.'));
+}
+
+export function commandsOf(group: string): readonly CliCommand[] {
+  return [...catalogue.values()].filter(({ name }) => groupOf(name) === group);
+}
+
+/** As it is typed: `group add`. */
+export function typed({ name }: Pick<CliCommand, 'name'>): string {
+  return name.replace('.', ' ');
+}
+
+/** Parameters without a default are words of the command line, the others options. */
+export function positionals({ params }: CliCommand): readonly Param[] {
+  return params.filter(param => param.default === undefined);
+}
+
+export function options({ params }: CliCommand): readonly Param[] {
+  return params.filter(param => param.default !== undefined);
+}

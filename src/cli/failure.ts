@@ -1,0 +1,71 @@
+import { FabricError } from '../client/errors.js';
+import { HttpRefusal } from '../client/rpc-endpoint.js';
+import type { DecodedReply } from '../wire/reply.js';
+import { XmlRpcFault } from '../wire/xmlrpc.js';
+import { type CliCommand, typed } from './catalogue.js';
+import { TOOL } from './help.js';
+
+/** What to do next, for everything that can go wrong. */
+
+/** Something that this process found wrong. Exit status 1. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  constructor(
+    message: string,
+    readonly advice: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** For a command that the node refused. The kind of a procedure's error stands before its message, as the wire has it. */
+export function adviceForRefusal({ error }: DecodedReply, command: CliCommand): string {
+  const [, kind = ''] = /^([A-Z]\w*Error): /.exec(error) ?? [];
+  return BY_KIND[kind] ?? `'${TOOL} help ${typed(command)}' explains the command.`;
+}
+
+const BY_KIND: Readonly<Record<string, string>> = {
+  GroupError: `'${TOOL} group lookup_groups' shows the groups, '${TOOL} group health <group>' how one is.`,
+  ServerError: `'${TOOL} group lookup_servers <group>' shows the servers of a group and their status.`,
+  DatabaseError: `Is the MySQL server running, and may the account of [servers] log in? '${TOOL} server lookup_uuid <address>' tries it.`,
+  ProcedureError: `'${TOOL} group health <group>' shows how the servers are; the log of the node says what was done.`,
+  InternalError: 'The log of the node has the details.',
+};
+
+/** For a call that got no answer, in the words of the endpoint's error. */
+export function failedCall(error: unknown, node: string): CliError {
+  if (!(error instanceof FabricError)) throw error;
+  return new CliError(error.message, adviceForCause(error.cause, node), { cause: error });
+}
+
+function adviceForCause(cause: unknown, node: string): string {
+  if (cause instanceof HttpRefusal) return BY_HTTP_STATUS[cause.status] ?? NOT_A_NODE;
+  if (cause instanceof XmlRpcFault) return `The node does not have this command: is it of another version?`;
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  return (BY_CODE[code] ?? ((address: string) => `Is a Fabric node listening on ${address}? ${ADDRESS_ADVICE}`))(node);
+}
+
+const ADDRESS_ADVICE = 'Its address is [protocol.xmlrpc] address of the configuration.';
+const NOT_A_NODE = `Is that a Fabric node? ${ADDRESS_ADVICE}`;
+const ACCOUNT =
+  'Its account is user and password of [protocol.xmlrpc], or --user and --password-file; without a password it is asked for.';
+
+const BY_HTTP_STATUS: Readonly<Record<number, string>> = {
+  400: ACCOUNT,
+  401: ACCOUNT,
+  403: 'Another user may call it: --user.',
+};
+
+const unknownHost = (node: string) => `Is the host name of ${node} right? ${ADDRESS_ADVICE}`;
+
+const BY_CODE: Readonly<Record<string, (node: string) => string>> = {
+  ECONNREFUSED: node =>
+    `Is the node running? '${TOOL} manage start' starts one; it is looked for on ${node}. ${ADDRESS_ADVICE}`,
+  ECONNRESET: () => 'The node has ended, or it ended the call; its log says why.',
+  ENOTFOUND: unknownHost,
+  EAI_AGAIN: unknownHost,
+  ETIMEDOUT: node =>
+    `The node on ${node} did not answer in time; a change may still be under way there. '${TOOL} manage ping' tells whether it lives.`,
+  FABRIC_BAD_MESSAGE: () => NOT_A_NODE,
+};

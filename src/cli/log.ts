@@ -1,0 +1,48 @@
+import { type LevelWithSilent, pino } from 'pino';
+import type { Config } from '../fabric/config-file.js';
+import type { LogLevel } from '../fabric/config-keys.js';
+import type { Log } from '../fabric/log.js';
+import { CliError } from './failure.js';
+
+/** The log of a node that runs by itself: one line of JSON for each sentence, on stderr or in a file. */
+
+const LEVELS: Readonly<Record<LogLevel, LevelWithSilent>> = {
+  CRITICAL: 'fatal',
+  ERROR: 'error',
+  WARNING: 'warn',
+  INFO: 'info',
+  DEBUG: 'debug',
+};
+
+const STDERR = 2;
+
+/** @throws CliError when the file cannot be written. */
+export function openLog({ level, file }: Config['logging']): Log {
+  const logger = pino(
+    {
+      level: LEVELS[level],
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+    },
+    destination(file),
+  );
+  return {
+    debug: sentence => logger.debug(sentence),
+    info: sentence => logger.info(sentence),
+    warn: sentence => logger.warn(sentence),
+    error: sentence => logger.error(sentence),
+  };
+}
+
+/** Written at once: the last sentence before an end is the one that is needed. */
+function destination(file: string | null) {
+  try {
+    return pino.destination({ dest: file ?? STDERR, sync: true });
+  } catch (cause) {
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    throw new CliError(`The log ${file} cannot be written (${code}).`, 'It is [logging] url of the configuration.', {
+      cause,
+    });
+  }
+}

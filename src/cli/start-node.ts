@@ -1,0 +1,43 @@
+import { type Config, complete } from '../fabric/config-file.js';
+import type { Log } from '../fabric/log.js';
+import { createFabric, type Fabric } from '../fabric/node.js';
+import { CliError } from './failure.js';
+import { TOOL } from './help.js';
+import type { Io } from './io.js';
+import { openLog } from './log.js';
+
+/** `manage start`: a node in this process, until a signal ends it. */
+
+/** @returns the exit status: 0 after SIGTERM, 130 after SIGINT. */
+export async function startNode(config: Config, io: Io): Promise<number> {
+  const log = openLog(config.logging);
+  const fabric = complete(() => createFabric({ ...config.options, log }));
+  log.info(config.file === null ? 'There is no configuration file.' : `The configuration is ${config.file}.`);
+  for (const note of config.notes) log.warn(note);
+  // Asked for first, so that a signal during the start is not lost.
+  const signal = io.signal();
+  await start(fabric, log);
+  const received = await signal;
+  log.info(`Stopping, because of ${received}.`);
+  await fabric.stop();
+  return received === 'SIGINT' ? 130 : 0;
+}
+
+async function start(fabric: Fabric, log: Log): Promise<void> {
+  try {
+    await fabric.start();
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    log.error(`The node could not start: ${message}`);
+    throw new CliError(`The node could not start: ${message}`, ADVICE[code] ?? 'The log has the details.', { cause });
+  }
+}
+
+const ADDRESSES = 'The addresses are those of [protocol.xmlrpc] and [protocol.mysql].';
+
+const ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: `Is a node running already? '${TOOL} manage ping' tells. ${ADDRESSES}`,
+  EADDRNOTAVAIL: ADDRESSES,
+  EACCES: ADDRESSES,
+  ENOTFOUND: ADDRESSES,
+};

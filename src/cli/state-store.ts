@@ -1,0 +1,45 @@
+import { type Config, complete } from '../fabric/config-file.js';
+import { parseFabricOptions, type StorageOptions } from '../fabric/options.js';
+import { setupStorage, teardownStorage } from '../fabric/store/create.js';
+import { CliError } from './failure.js';
+import { TOOL } from './help.js';
+import type { Io } from './io.js';
+
+/** `manage setup` and `manage teardown`: the state store without a node. */
+
+export async function setUp(config: Config, io: Io): Promise<number> {
+  const storage = storageOf(config);
+  await attempt(setupStorage(storage));
+  io.out(`The state store is ready: ${place(storage)}. '${TOOL} manage start' runs a node on it.\n`);
+  return 0;
+}
+
+export async function tearDown(config: Config, io: Io): Promise<number> {
+  const storage = storageOf(config);
+  await attempt(teardownStorage(storage));
+  io.out(`The state store is removed: ${place(storage)}.\n`);
+  return 0;
+}
+
+/** @throws CliError when there is nothing outside of a node. */
+function storageOf({ options }: Config): StorageOptions {
+  const { storage } = complete(() => parseFabricOptions(options));
+  if (storage.type !== 'memory') return storage;
+  throw new CliError(
+    'The state is kept in the memory of the node that runs.',
+    '[storage] type = sqlite or type = mysql of the configuration keeps it.',
+  );
+}
+
+async function attempt(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (cause) {
+    const message = cause instanceof Error && cause.message !== '' ? cause.message : String(cause);
+    throw new CliError(`The state store: ${message}`, 'Where it is, and its account, is said in [storage].', { cause });
+  }
+}
+
+function place({ type, file, address, database }: StorageOptions): string {
+  return type === 'sqlite' ? file : `${database} on ${address}`;
+}

@@ -1,0 +1,45 @@
+import { parseAddress } from '../model.js';
+import type { StorageOptions } from '../options.js';
+import { createMemoryStore } from './memory.js';
+import { createMysqlDatabase } from './mysql.js';
+import { dropTables } from './schema.js';
+import type { SqlDatabase } from './sql-database.js';
+import { createSqlStore } from './sql-store.js';
+import { createSqliteDatabase } from './sqlite.js';
+import type { Store } from './store.js';
+
+/** The state store that the options name. Its `open` makes what is missing: the file, the database, the tables. */
+export function createStore(storage: StorageOptions): Store {
+  const database = databaseOf(storage);
+  return database ? createSqlStore(database) : createMemoryStore();
+}
+
+/** Makes the state store, or brings its tables up to date; what it holds stays. */
+export async function setupStorage(storage: StorageOptions): Promise<void> {
+  const store = createStore(storage);
+  try {
+    await store.open();
+  } finally {
+    await store.close();
+  }
+}
+
+/** Removes the tables of the state store with all that they hold. */
+export async function teardownStorage(storage: StorageOptions): Promise<void> {
+  const database = databaseOf(storage);
+  if (!database) return;
+  try {
+    await database.open();
+    await database.alter(dropTables);
+  } finally {
+    await database.close();
+  }
+}
+
+function databaseOf(storage: StorageOptions): SqlDatabase | undefined {
+  if (storage.type === 'sqlite') return createSqliteDatabase(storage);
+  if (storage.type === 'memory') return undefined;
+  const parsed = parseAddress(storage.address);
+  if ('problem' in parsed) throw new RangeError(parsed.problem);
+  return createMysqlDatabase({ ...storage, ...parsed.value });
+}

@@ -1,0 +1,38 @@
+import { places, RUN_COLUMNS, runOf, runRow } from './rows.js';
+import type { SqlSession } from './sql-database.js';
+import type { RunRecord } from './store.js';
+
+/** The runs of procedures in an SQL database. */
+
+const KEPT = 1_000;
+/** So many finished runs come together before the oldest go. */
+const BATCH = 100;
+
+export async function readRun(uuid: string, session: SqlSession): Promise<RunRecord | undefined> {
+  const [row] = await session.query('SELECT * FROM fabric_procedures WHERE uuid = ?', [uuid]);
+  return row && runOf(row);
+}
+
+/** In a transaction. */
+export async function writeRun(run: RunRecord, session: SqlSession): Promise<void> {
+  const ended = run.finished ? await nextPlace(session) : null;
+  const [known] = await session.query('SELECT seq FROM fabric_procedures WHERE uuid = ?', [run.uuid]);
+  const [uuid, ...rest] = runRow(run, ended);
+  if (known) {
+    const [, ...columns] = RUN_COLUMNS.split(', ');
+    const values = columns.map(column => `${column} = ?`).join(', ');
+    await session.execute(`UPDATE fabric_procedures SET ${values} WHERE seq = ?`, [...rest, Number(known.seq)]);
+  } else {
+    const insert = `INSERT INTO fabric_procedures (${RUN_COLUMNS}) VALUES ${places(RUN_COLUMNS, 1)}`;
+    await session.execute(insert, [uuid ?? '', ...rest]);
+  }
+  if (ended !== null && ended % BATCH === 0) {
+    await session.execute('DELETE FROM fabric_procedures WHERE ended <= ?', [ended - KEPT]);
+  }
+}
+
+/** Two nodes may come to the same one, which does no harm. */
+async function nextPlace(session: SqlSession): Promise<number> {
+  const [row] = await session.query('SELECT COALESCE(MAX(ended), 0) + 1 AS place FROM fabric_procedures');
+  return Number(row?.place);
+}

@@ -1,0 +1,196 @@
+import { addressKey, createGroupTable, type GroupTable } from './group-table.js';
+import { createReportLog } from './report-log.js';
+import { GROUP_COLUMNS, groupOf, groupRow, places, runOf, SERVER_COLUMNS, serverOf, serverRow } from './rows.js';
+import { readRun, writeRun } from './run-rows.js';
+import { migrate } from './schema.js';
+import type { Row, SqlDatabase, SqlSession } from './sql-database.js';
+import { type GroupRecord, type ServerRecord, type Store, StoreConflict } from './store.js';
+
+/**
+ * A state store in an SQL database. It keeps a picture of all groups in memory, so that reading costs nothing. The revision in the one row of
+ * `fabric_state` tells when somebody else has changed something; a writer locks that row first, brings its picture up to date, checks by it,
+ * and writes.
+ */
+
+/** ms for which the picture counts as up to date where asking is a round trip. */
+const FRESH = 200;
+const POLL = 500;
+
+export function createSqlStore(database: SqlDatabase): Store {
+  const table = createGroupTable();
+  const picture = createPicture(table, database);
+  const exclusive = createQueue();
+  const log = createReportLog(work => exclusive(() => database.write(work, true)));
+  let refreshing: Promise<void> | undefined;
+  let poll: NodeJS.Timeout | undefined;
+
+  const fresh = async () => {
+    if (picture.isFresh()) return;
+    refreshing ??= exclusive(picture.refresh).finally(() => {
+      refreshing = undefined;
+    });
+    await refreshing;
+  };
+  /** Writes what `plan` makes of the newest state; `previous` and `next` are undefined where there is no such group. */
+  const change = <N extends GroupRecord | undefined>(plan: () => { previous: GroupRecord | undefined; next: N }) =>
+    exclusive(async () => {
+      const { previous, next } = await database.write(async session => {
+        await picture.catchUp(session, database.dialect.forUpdate);
+        const planned = plan();
+        await writeGroup(session, planned.previous, planned.next);
+        return planned;
+      });
+      table.replace(previous, next);
+      return next;
+    });
+
+  return {
+    get revision() {
+      return Math.max(table.revision, database.revision?.() ?? 0);
+    },
+    async open() {
+      await exclusive(async () => {
+        await database.open();
+        await database.alter(session => migrate(session, database.dialect));
+        await picture.refresh();
+      });
+      if (!database.revision) poll = setInterval(() => void fresh().catch(() => {}), POLL).unref();
+    },
+    async close() {
+      clearInterval(poll);
+      await exclusive(() => database.close());
+    },
+    async groups() {
+      await fresh();
+      return table.all();
+    },
+    async group(id) {
+      await fresh();
+      return table.get(id);
+    },
+    async groupOfServer(server) {
+      await fresh();
+      return table.ofServer(typeof server === 'string' ? server : addressKey(server));
+    },
+    createGroup: group =>
+      change(() => {
+        if (table.get(group.id)) throw new StoreConflict(`group ${group.id} exists already`);
+        return { previous: undefined, next: table.next(group) };
+      }),
+    saveGroup: group => change(() => ({ previous: table.current(group.id, group.version), next: table.next(group) })),
+    async deleteGroup(id, version) {
+      await change(() => ({ previous: table.current(id, version), next: undefined }));
+    },
+    async addReport(report) {
+      await fresh();
+      if (table.ofServer(report.server)) await log.add(report);
+    },
+    reports: (server, since) => exclusive(() => database.look(session => log.of(server, since, session))),
+    saveRun: run => exclusive(() => database.write(session => writeRun(run, session))),
+    run: uuid => exclusive(() => database.look(session => readRun(uuid, session))),
+    unfinishedRuns: () =>
+      exclusive(() =>
+        database.look(async session => {
+          const rows = await session.query('SELECT * FROM fabric_procedures WHERE ended IS NULL ORDER BY seq');
+          return rows.map(runOf);
+        }),
+      ),
+  };
+}
+
+/** One at a time, in the order of the calls. */
+function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let tail: Promise<unknown> = Promise.resolve();
+  return work => {
+    const result = tail.then(work);
+    tail = result.catch(() => {});
+    return result;
+  };
+}
+
+/** Keeps the table like the database. */
+function createPicture(table: GroupTable, database: SqlDatabase) {
+  let removals = 0;
+  let checkedAt = Number.NEGATIVE_INFINITY;
+
+  const isBehind = async (session: SqlSession) => {
+    const [row] = await session.query('SELECT revision FROM fabric_state WHERE id = 1');
+    return Number(row?.revision) !== table.revision;
+  };
+  /** In a transaction; `lock` makes other writers wait. */
+  const catchUp = async (session: SqlSession, lock: string) => {
+    const [state] = await session.query(`SELECT revision, removals FROM fabric_state WHERE id = 1${lock}`);
+    if (!state) throw new Error('The state store has no tables.');
+    const revision = Number(state.revision);
+    if (revision === table.revision) return;
+    // A database that was emptied or restored has gone back: nothing of the picture is sure then.
+    const wentBack = revision < table.revision;
+    const changed = await changedGroups(wentBack ? 0 : table.revision, session);
+    const gone = Number(state.removals) === removals && !wentBack ? [] : await goneGroups(table, session);
+    table.load(changed, gone, revision);
+    removals = Number(state.removals);
+  };
+
+  return {
+    catchUp,
+    isFresh() {
+      if (database.revision) return database.revision() === table.revision;
+      return performance.now() - checkedAt < FRESH;
+    },
+    async refresh() {
+      const began = performance.now();
+      if (await database.look(isBehind)) await database.read(session => catchUp(session, ''));
+      checkedAt = began;
+    },
+  };
+}
+
+async function changedGroups(since: number, session: SqlSession): Promise<GroupRecord[]> {
+  const groups = await session.query(`SELECT ${GROUP_COLUMNS} FROM fabric_groups WHERE version > ?`, [since]);
+  const servers = new Map<string, ServerRecord[]>(groups.map(({ id }) => [String(id), []]));
+  for (const row of await serversOf(since, session))
+    servers.get(String(row.group_id))?.push(Object.freeze(serverOf(row)));
+  return groups.map(row => Object.freeze(groupOf(row, Object.freeze(servers.get(String(row.id)) ?? []))));
+}
+
+function serversOf(since: number, session: SqlSession): Promise<readonly Row[]> {
+  const changed = 'SELECT id FROM fabric_groups WHERE version > ?';
+  return session.query(`SELECT ${SERVER_COLUMNS} FROM fabric_servers WHERE group_id IN (${changed}) ORDER BY uuid`, [
+    since,
+  ]);
+}
+
+async function goneGroups(table: GroupTable, session: SqlSession): Promise<string[]> {
+  const rows = await session.query('SELECT id FROM fabric_groups');
+  const present = new Set(rows.map(({ id }) => String(id)));
+  return table.all().flatMap(({ id }) => (present.has(id) ? [] : [id]));
+}
+
+async function writeGroup(session: SqlSession, previous?: GroupRecord, next?: GroupRecord): Promise<void> {
+  if (previous) await removeGroup(previous, session);
+  if (next) await insertGroup(next, session);
+  const kept = new Set(next?.servers.map(({ uuid }) => uuid));
+  for (const { uuid } of previous?.servers ?? []) {
+    if (!kept.has(uuid)) await session.execute('DELETE FROM fabric_error_log WHERE server_uuid = ?', [uuid]);
+  }
+  const removals = next ? '' : ', removals = removals + 1';
+  await session.execute(`UPDATE fabric_state SET revision = revision + 1${removals} WHERE id = 1`);
+}
+
+async function removeGroup({ id }: GroupRecord, session: SqlSession): Promise<void> {
+  await session.execute('DELETE FROM fabric_servers WHERE group_id = ?', [id]);
+  await session.execute('DELETE FROM fabric_groups WHERE id = ?', [id]);
+}
+
+async function insertGroup(group: GroupRecord, session: SqlSession): Promise<void> {
+  await session.execute(
+    `INSERT INTO fabric_groups (${GROUP_COLUMNS}) VALUES ${places(GROUP_COLUMNS, 1)}`,
+    groupRow(group),
+  );
+  const rows = group.servers.map(server => serverRow(group.id, server));
+  if (rows.length === 0) return;
+  await session.execute(
+    `INSERT INTO fabric_servers (${SERVER_COLUMNS}) VALUES ${places(SERVER_COLUMNS, rows.length)}`,
+    rows.flat(),
+  );
+}

@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { dropTables, migrate } from '../../src/fabric/store/schema.js';
+import { createSqliteDatabase, createSqliteStore } from '../../src/fabric/store/sqlite.js';
+import { durableStoreContract, storeContract } from './store.contract.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'store-'));
+let files = 0;
+const file = () => join(folder, 'made when missing', `${files}.sqlite`);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const blank = async () => {
+  files += 1;
+  return createSqliteStore({ file: file() });
+};
+storeContract('sqlite', blank);
+durableStoreContract('sqlite', blank, async () => createSqliteStore({ file: file() }));
+
+it('sqlite refuses tables that a newer program has made', async () => {
+  const store = await blank();
+  await store.open();
+  await store.close();
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(async session => {
+    await session.execute('INSERT INTO fabric_schema (version) VALUES (1000)');
+  });
+  await database.close();
+  await expect(store.open()).rejects.toThrow('schema version 1000');
+  await store.close();
+});
+
+it('sqlite notices that its tables were emptied', async () => {
+  const store = await blank();
+  await store.open();
+  const empty = { description: null, active: false, primary: null, primarySince: null, baseline: null, servers: [] };
+  for (const id of ['a', 'b']) await store.createGroup({ id, ...empty });
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(dropTables);
+  await database.alter(session => migrate(session, database.dialect));
+  await database.close();
+  expect(await store.groups()).toEqual([]);
+  await store.createGroup({ id: 'a', ...empty });
+  expect((await store.groups()).map(({ id }) => id)).toEqual(['a']);
+  await store.close();
+});
+
+it('sqlite says which file is not open', async () => {
+  const store = await blank();
+  await expect(store.saveRun({} as never)).rejects.toThrow(`${files}.sqlite is not open`);
+});

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../../src/fabric/store/mysql.js';
+import { dropTables } from '../../src/fabric/store/schema.js';
+import { accounts, Mysqld } from '../../src/testing.js';
+import { durableStoreContract, storeContract } from '../contract/store.contract.js';
+import { until } from './ha-group.js';
+
+const settingsFor = (server: Mysqld, database: string): MysqlSettings => ({
+  ...{ host: '127.0.0.1', port: server.port, database, ...accounts.fabric },
+  ...{ connectionTimeout: 2, connectionAttempts: 6, connectionDelay: 0.1 },
+});
+
+describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
+  let server: Mysqld;
+  let databases = 0;
+  beforeAll(async () => {
+    server = await Mysqld.start({ version });
+  }, 600_000);
+  afterAll(() => server.remove());
+
+  const current = () => settingsFor(server, `state_${databases}`);
+  const blank = async () => {
+    databases += 1;
+    return createMysqlStore(current());
+  };
+  const again = async () => createMysqlStore(current());
+  storeContract(`mysql ${version}`, blank);
+  durableStoreContract(`mysql ${version}`, blank, again);
+
+  const group = { id: 'g', description: null, active: true, primary: null, primarySince: null, baseline: null };
+
+  test('goes on when its connection was lost, and when the server was restarted', async () => {
+    const store = createMysqlStore({ ...settingsFor(server, 'lost'), connectionAttempts: 100 });
+    await store.open();
+    let stored = await store.createGroup({ ...group, servers: [] });
+
+    const rows = await server.query("SELECT id FROM information_schema.processlist WHERE user = 'fabric'");
+    for (const { id, ID } of rows) await server.query(`KILL ${String(id ?? ID)}`);
+    stored = await store.saveGroup({ ...stored, description: 'after the kill' });
+    await server.kill();
+    const writing = store.saveGroup({ ...stored, description: 'after the restart' });
+    await server.start();
+    await writing;
+    expect(await store.group('g')).toMatchObject({ description: 'after the restart' });
+    await store.close();
+  });
+
+  test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {
+    const store = createMysqlStore({ ...settingsFor(server, 'bounded'), connectionTimeout: 1, connectionAttempts: 2 });
+    await store.open();
+    const stored = await store.createGroup({ ...group, servers: [] });
+    for (const [down, up] of [
+      [() => server.kill(), () => server.start()],
+      [async () => server.pause(), async () => server.resume()],
+    ] as const) {
+      await down();
+      const began = performance.now();
+      await expect(store.saveRun({} as never)).rejects.toThrow();
+      await expect(store.saveGroup(stored)).rejects.toThrow(/cannot be reached|closed|lost/i);
+      // Two that wait for each other: each has its own bound, and what waited meanwhile tries but once.
+      expect(performance.now() - began).toBeLessThan(12_000);
+      await up();
+      await until(async () => (await store.group('g').catch(() => undefined)) !== undefined);
+    }
+    expect((await store.saveGroup(stored)).version).toBeGreaterThan(stored.version);
+    await store.close();
+  });
+
+  test('refuses what cannot work at once, and never shows the password', async () => {
+    const store = createMysqlStore({ ...settingsFor(server, 'x'), password: 'wrong-secret' });
+    const began = performance.now();
+    const error = await store.open().then(
+      () => '',
+      (reason: unknown) => String(reason),
+    );
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(error).toContain('Access denied');
+    expect(error).not.toContain('wrong-secret');
+    await store.close();
+  });
+
+  test('its tables can be dropped, and are made anew', async () => {
+    const store = await blank();
+    await store.open();
+    await store.createGroup({ ...group, servers: [] });
+    await store.close();
+    const database = createMysqlDatabase(current());
+    await database.open();
+    await database.alter(dropTables);
+    expect(await database.look(session => session.query("SHOW TABLES LIKE 'fabric%'"))).toEqual([]);
+    await database.close();
+    const second = await again();
+    await second.open();
+    expect(await second.groups()).toEqual([]);
+    await second.close();
+  });
+});

@@ -1,0 +1,209 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { COMMON_OPTIONS } from '../../../src/cli/arguments.js';
+import { catalogue, groups, options, typed } from '../../../src/cli/catalogue.js';
+import { VERSION } from '../../../src/cli/version.js';
+import { freePort } from '../../../src/testing/free-port.js';
+import { createFakeFabric, type FakeFabric } from '../../fakes/fake-fabric.js';
+import { tool } from './tool.js';
+
+let fake: FakeFabric;
+let dir: string;
+let address: string;
+beforeAll(async () => {
+  fake = await createFakeFabric();
+  address = `127.0.0.1:${fake.fabric.address.xmlrpc.port}`;
+  dir = mkdtempSync(join(tmpdir(), 'fabric-cli-'));
+  writeFileSync(join(dir, 'good.cfg'), `[protocol.xmlrpc]\naddress = ${address}\npassword = secret\n`);
+  writeFileSync(join(dir, 'none.cfg'), `[protocol.xmlrpc]\naddress = ${address}\n`);
+  writeFileSync(join(dir, 'bad.cfg'), '[connector]\nttll = 1\n');
+  writeFileSync(join(dir, 'secret'), 'secret\n');
+});
+afterAll(async () => {
+  await fake.fabric.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const called = (line: string) => tool(line, { cwd: dir });
+const pinged = expect.objectContaining({ status: 0, err: '', out: expect.stringMatching(/^Fabric UUID: {2}5ca1ab1e/) });
+
+describe('the command line', () => {
+  it.each([
+    '--config good.cfg manage ping',
+    '--config=good.cfg manage ping',
+    'manage --config good.cfg ping',
+    'manage ping --config good.cfg',
+    `manage ping --config good.cfg --param failure_tracking.detections=5 --param connector.ttl=9`,
+    'manage ping --config none.cfg --password-file secret',
+    'manage ping --config none.cfg --password_file=secret --user admin',
+    'group lookup_servers --mode READ_ONLY --config good.cfg my_group',
+    'dump servers --config good.cfg --connector_version=0 --patterns my_group',
+    'group lookup_servers --config good.cfg -- my_group',
+    'server set_weight --config good.cfg 127.0.0.1:34002 0.5 --synchronous',
+  ])('is understood: %s', async line => {
+    expect(await called(line)).toEqual(pinged);
+  });
+
+  it.each([
+    ['group add', "Wrong number of parameters were provided for command 'group add'."],
+    ['group add a b c', "Wrong number of parameters were provided for command 'group add'."],
+    ['group add a b --timeout', '--timeout option requires an argument'],
+    ['group add a b --timeout --update_only', '--timeout option requires an argument'],
+    ['group add a b --update_only=yes', '--update_only option does not take a value'],
+    ['group add a b --nonsense', 'no such option: --nonsense'],
+    ['group add a b -x', 'no such option: -x'],
+  ])('is not understood: %s', async (line, message) => {
+    const { status, err, out } = await called(line);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toMatch(/^Usage: {2}group add group_id address {2}\[--timeout=NONE\]/);
+    expect(err).toContain(`\n\nmysqlfabric: error: ${message}\n`);
+  });
+
+  it.each([
+    ['nothing', "There is no group 'nothing'."],
+    ['nothing here', "There is no group 'nothing'."],
+    ['group', "Which command of the group 'group'?"],
+    ['group nothing', "There is no command 'group nothing'."],
+    ['help nothing', "There is no group 'nothing'."],
+    ['help group nothing', "There is no command 'group nothing'."],
+    ['completion fish', 'completion is for bash or zsh.'],
+    ['constructor', "There is no group 'constructor'."],
+  ])('leads nowhere: %s', async (line, message) => {
+    const { status, err } = await called(line);
+    expect(status).toBe(2);
+    expect(err).toContain(`mysqlfabric: error: ${message}\nTry 'mysqlfabric help'`);
+  });
+
+  it('sends words and options in wire order', async () => {
+    const weights = async () =>
+      (await fake.fabric.call('group.lookup_servers', 'my_group', '127.0.0.1:34003')).rows.map(({ weight }) => weight);
+    expect(await weights()).toEqual([1]);
+    expect(await called('server set_weight 127.0.0.1:34003 0.5 --config good.cfg')).toEqual(pinged);
+    expect(await weights()).toEqual([0.5]);
+  });
+
+  it('has no option twice', () => {
+    const common = COMMON_OPTIONS.map(({ name }) => name.replaceAll('-', '_'));
+    for (const command of catalogue.values()) {
+      const names = [...common, ...options(command).map(({ name }) => name)];
+      expect(
+        names.filter((name, index) => names.indexOf(name) !== index),
+        typed(command),
+      ).toEqual([]);
+    }
+  });
+});
+
+describe('help', () => {
+  it.each(['', 'help', '--help', '-h'])('%j explains the tool', async line => {
+    const { out, status } = await called(line);
+    expect(status).toBe(line.startsWith('-') ? 0 : 2);
+    for (const { name } of COMMON_OPTIONS) expect(out).toContain(`--${name}`);
+  });
+
+  it('lists groups and commands', async () => {
+    expect((await called('help groups')).out.split('\n').filter(Boolean)).toEqual(groups);
+    const { out, status } = await called('help commands');
+    expect(status).toBe(2);
+    expect(out.split('\n').filter(Boolean)).toHaveLength(catalogue.size);
+    for (const command of catalogue.values()) expect(out).toMatch(new RegExp(`^ {2}${typed(command)} {2}`, 'm'));
+    expect((await called('help threat')).out.split('\n').filter(Boolean)).toHaveLength(2);
+  });
+
+  it.each([...catalogue.values()].map(command => [typed(command), command] as const))(
+    'explains %s',
+    async (line, command) => {
+      const { out } = await called(`help ${line}`);
+      expect(out).toBe((await called(`${line} --help`)).out);
+      for (const { name, doc } of command.params) {
+        expect(out).toContain(name);
+        expect(out).toContain(doc);
+      }
+    },
+  );
+
+  it('tells the version', async () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8'));
+    expect(VERSION).toBe(version);
+    expect(await called('--version')).toEqual({ status: 0, out: `${version}\n`, err: '' });
+  });
+});
+
+describe('what goes wrong says what to do next', () => {
+  const cases: readonly (readonly [string, string, RegExp, RegExp])[] = [
+    [
+      'a wrong setting',
+      'manage ping --config bad.cfg',
+      /bad\.cfg:2: there is no setting \[connector\] ttll\./,
+      /fabric\.cfg/,
+    ],
+    ['no file', 'manage ping --config nowhere', /nowhere cannot be read \(ENOENT\)/, /fabric\.cfg/],
+    ['nobody to ask', 'manage ping --config none.cfg', /no password for user 'admin'/, /--password-file/],
+    [
+      'no password file',
+      'manage ping --config none.cfg --password-file x',
+      /x cannot be read \(ENOENT\)/,
+      /permissions/,
+    ],
+    ['a wrong password', 'manage ping --config none.cfg --password-file good.cfg', /refused user 'admin'/, /--user/],
+    ['a wrong user', 'manage ping --config none.cfg --user me --password-file secret', /refused user 'me'/, /--user/],
+    [
+      'a refusal',
+      'group lookup_servers nobody --config good.cfg',
+      /^'mysqlfabric help group lookup_servers'/,
+      /explains/,
+    ],
+    ['a refusal by kind', 'group demote nobody --config good.cfg', /^'mysqlfabric group lookup_groups'/, /health/],
+    ['an argument that XML cannot carry', 'group create \u0001 --config good.cfg', /mysqlfabric: /, /./],
+  ];
+  it.each(cases)('%s', async (_what, line, problem, advice) => {
+    const { status, err } = await called(line);
+    expect(status).toBe(1);
+    expect(err).toMatch(problem);
+    expect(err).toMatch(advice);
+    expect(err).not.toContain('secret\n');
+  });
+
+  it('no node', async () => {
+    const port = await freePort();
+    const { status, err } = await called(
+      `manage ping --config good.cfg --param protocol.xmlrpc.address=127.0.0.1:${port}`,
+    );
+    expect(status).toBe(1);
+    expect(err).toContain("Is the node running? 'mysqlfabric manage start' starts one;");
+  });
+
+  it('a password among the arguments is refused', async () => {
+    const { status, err } = await called('manage ping --param protocol.xmlrpc.password=topsecret');
+    expect(status).toBe(1);
+    expect(err).toContain('password_file=<path>');
+    expect(err).not.toContain('topsecret');
+  });
+});
+
+describe('a password that is asked for', () => {
+  class Keyboard extends PassThrough {
+    readonly raw: boolean[] = [];
+    setRawMode(raw: boolean): void {
+      this.raw.push(raw);
+    }
+  }
+  const typing = async (text: string | Buffer) => {
+    const terminal = new Keyboard();
+    const ended = tool('manage ping --config none.cfg', { cwd: dir, terminal });
+    for (const byte of Buffer.from(text)) terminal.write(Buffer.of(byte));
+    return { ...(await ended), raw: terminal.raw };
+  };
+
+  it.each(['secret\r', 'secret\n', 'secreé\u007ft\r', 'sex\bcret\r'])('%j is taken, and not shown', async text => {
+    const ended = await typing(text);
+    expect(ended).toMatchObject({ status: 0, err: 'Password for admin: \n', raw: [true, false] });
+  });
+
+  it('Ctrl-C ends it', async () => {
+    expect(await typing('sec\u0003')).toMatchObject({ status: 130, out: '', raw: [true, false] });
+  });
+});

@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { parseFabricOptions } from '../../../src/fabric/options.js';
+import { setupStorage, teardownStorage } from '../../../src/fabric/store/create.js';
+import { createSqliteStore } from '../../../src/fabric/store/sqlite.js';
+import { createFabric, type FabricNodeOptions } from '../../../src/fabric.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'storage-'));
+const file = join(folder, 'fabric.sqlite');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const given = (storage: FabricNodeOptions['storage']): FabricNodeOptions => ({
+  servers: { password: 'p' },
+  protocol: { xmlrpc: { address: '127.0.0.1:0', disableAuthentication: true } },
+  ...(storage && { storage }),
+});
+const storageOf = (storage: FabricNodeOptions['storage']) => parseFabricOptions(given(storage)).storage;
+
+/** What a node that is started finds. */
+async function groupsFound(storage: FabricNodeOptions['storage'], create?: string): Promise<unknown[]> {
+  const fabric = createFabric(given(storage));
+  await fabric.start();
+  try {
+    if (create !== undefined) await fabric.call('group.create', create);
+    return (await fabric.call('group.lookup_groups')).rows.map(row => row.group_id);
+  } finally {
+    await fabric.stop();
+  }
+}
+
+test('a node with a file finds its groups again, until the state is torn down', async () => {
+  const sqlite = { type: 'sqlite', file } as const;
+  expect(await groupsFound(sqlite, 'one')).toEqual(['one']);
+  await setupStorage(storageOf(sqlite));
+  expect(await groupsFound(sqlite, 'two')).toEqual(['one', 'two']);
+  await teardownStorage(storageOf(sqlite));
+  expect(await groupsFound(sqlite)).toEqual([]);
+});
+
+test('a node without storage forgets', async () => {
+  expect(await groupsFound(undefined, 'one')).toEqual(['one']);
+  await setupStorage(storageOf(undefined));
+  await teardownStorage(storageOf(undefined));
+  expect(await groupsFound(undefined)).toEqual([]);
+});
+
+test('a node ends what a killed one left, before it serves', async () => {
+  const store = createSqliteStore({ file });
+  await store.open();
+  const run = { uuid: 'left', procedure: 'group.promote', group: 'gone', step: 0, finished: false, error: null };
+  await store.saveRun({ ...run, data: '{"group":"gone","kind":"undecided"}', events: [] });
+  await store.close();
+  await groupsFound({ type: 'sqlite', file });
+  await store.open();
+  expect(await store.unfinishedRuns()).toEqual([]);
+  expect((await store.run('left'))?.error).toBe('GroupError: Group (gone) does not exist.');
+  await store.close();
+});
+
+test('a node that cannot open its state does not start, and says why', async () => {
+  const fabric = createFabric(given({ type: 'sqlite', file: folder }));
+  await expect(fabric.start()).rejects.toThrow();
+  const mysql = { type: 'mysql', address: '127.0.0.1:1', password: 'secret-word' } as const;
+  const unreachable = createFabric(given({ ...mysql, connectionAttempts: 2, connectionDelay: 0 }));
+  await expect(unreachable.start()).rejects.toThrow(/^The state store 127\.0\.0\.1:1 cannot be reached: (?!.*secret)/);
+});
