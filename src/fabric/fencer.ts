@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { STATUS_FAULTY } from '../wire/topology.js';
 import type { Context } from './context.js';
 import { changeGroup, withServer } from './procedures/group-record.js';
 import type { Procedure, Runner, StepContext } from './procedures/run.js';
+import type { ManagedServer } from './replication/replication.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 
 /**
  * Fences each server that may accept writes although it must not, as soon as it can be reached (invariant 1): in all groups, whether they
- * are watched or not.
+ * are watched or not. A FAULTY server that is fenced is held on to by a connection: when it restarts it may have forgotten that, and is
+ * fenced again. (Nothing else undoes a fence here: an operator who repairs the server may lift it.)
  */
 export interface Fencer {
   stop(): Promise<void>;
@@ -18,6 +21,7 @@ const SETTLE = 100;
 export function createFencer(context: Context, runner: Runner): Fencer {
   const ending = new AbortController();
   const trying = new Set<string>();
+  const held = new Map<string, ManagedServer>();
   const work = loop();
 
   async function loop(): Promise<void> {
@@ -28,12 +32,23 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   }
 
   async function round(): Promise<void> {
-    for (const group of await context.store.groups()) {
-      for (const server of group.servers.filter(({ needsFencing }) => needsFencing)) {
-        if (trying.has(server.uuid)) continue;
+    const groups = await context.store.groups();
+    letGo(groups.flatMap(({ servers }) => servers.filter(isHeld).map(({ uuid }) => uuid)));
+    for (const group of groups) {
+      for (const server of group.servers) {
+        const due = server.needsFencing || (isHeld(server) && !held.has(server.uuid));
+        if (!due || trying.has(server.uuid)) continue;
         trying.add(server.uuid);
         void attempt(group, server).finally(() => trying.delete(server.uuid));
       }
+    }
+  }
+
+  function letGo(kept: readonly string[]): void {
+    for (const [uuid, server] of held) {
+      if (kept.includes(uuid)) continue;
+      held.delete(uuid);
+      server.close();
     }
   }
 
@@ -41,20 +56,45 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   async function attempt(group: GroupRecord, server: ServerRecord): Promise<void> {
     const timeout = context.options.failureTracking.detectionTimeout * 1000;
     try {
-      const probe = await context.replication.connect(server, timeout);
-      probe.close();
+      const connection = await context.replication.connect(server, timeout);
+      if (server.needsFencing || ending.signal.aborted) connection.close();
+      else hold(connection, group.id, server.uuid);
     } catch {
       return;
     }
-    if (!ending.signal.aborted) await runner.run(fenceReturned(group.id, server.uuid)).done;
+    if (server.needsFencing && !ending.signal.aborted) await runner.run(fenceReturned(group.id, server.uuid)).done;
+  }
+
+  function hold(connection: ManagedServer, group: string, uuid: string): void {
+    held.set(uuid, connection);
+    connection.onLost(() => {
+      held.delete(uuid);
+      if (!ending.signal.aborted) void runner.run(doubtFence(group, uuid)).done;
+    });
   }
 
   return {
     async stop() {
       ending.abort();
+      letGo([]);
       await work;
     },
   };
+}
+
+const isHeld = ({ status, needsFencing }: ServerRecord) => status === STATUS_FAULTY && !needsFencing;
+
+/** The connection to a fenced server was lost: if the server has restarted, the fence may be gone. */
+function doubtFence(group: string, uuid: string): Procedure {
+  const step = {
+    name: 'fence the server again when it is back',
+    run: async (_data: unknown, context: StepContext) => {
+      const record = (await context.store.group(group))?.servers.find(server => server.uuid === uuid);
+      if (record === undefined || !isHeld(record)) return;
+      await changeGroup(context, group, stored => withServer(stored, uuid, { needsFencing: true }));
+    },
+  };
+  return { name: 'fence', group, data: { server: uuid }, steps: [step] };
 }
 
 /** Under the group's lock, and asked again there: the server may be the primary by now. */

@@ -57,6 +57,24 @@ describe('a primary that was lost and comes back', () => {
     );
   });
 
+  test('is fenced again when it restarts while it is FAULTY', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    ha.watch();
+    await sleep(200);
+    await first.kill();
+    await until(async () => (await ha.group()).primary !== ha.uuid(first));
+    await first.start();
+    await until(async () => !(await ha.record(first)).needsFencing);
+    await ha.expectOnePrimary();
+    await sleep(1_000); // the fencer takes hold of it
+    await first.restart();
+    const fenced = async () => Number((await first.query('SELECT @@GLOBAL.read_only AS fenced'))[0]?.fenced) === 1;
+    await until(fenced);
+    await until(async () => !(await ha.record(first)).needsFencing);
+    await ha.expectOnePrimary();
+  });
+
   test('is fenced even when its group is not watched', async () => {
     ha = new HaGroup(servers);
     await ha.form();
