@@ -121,7 +121,17 @@ export class ServerPool implements Home {
     if (this.cooling && this.#lastFailure !== undefined) return Promise.reject(this.#lastFailure);
     if (!this.#allLent) return this.#obtain();
     if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(this.#tooManyWait());
-    return this.#line.join();
+    return new Promise((resolve, reject) => this.#line.join(resolve, reject));
+  }
+
+  /**
+   * As `lend`, for a caller that only has to wait for its turn, and without a promise: at the speed at which turns come, each one counts.
+   * @returns false: there is more to do than wait; `lend` does it.
+   */
+  queue(resolve: (physical: Physical) => void, reject: (error: StatementError) => void): boolean {
+    if (!this.#allLent || this.cooling || this.#line.length >= this.#config.maxWaiting) return false;
+    this.#line.join(resolve, reject);
+    return true;
   }
 
   giveBack(physical: Physical): void {

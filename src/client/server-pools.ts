@@ -2,6 +2,7 @@ import type { Server, Topology } from '../wire/topology.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
 import { ServerPool } from './server-pool.js';
+import type { StatementError } from './verdict.js';
 
 /** All connections of one client, one pool per server. Lent, never given: whoever borrows gives back or discards. */
 
@@ -45,6 +46,11 @@ export class ServerPools {
 
   lend(server: Server): Promise<Physical> {
     return (this.#find(server) ?? this.#add(server)).lend();
+  }
+
+  /** See `ServerPool.queue`. */
+  queue(server: Server, resolve: (physical: Physical) => void, reject: (error: StatementError) => void): boolean {
+    return this.#find(server)?.queue(resolve, reject) ?? false;
   }
 
   /** Keeps the pools of the servers that the group has now; the others' connections end at once. */

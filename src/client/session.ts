@@ -2,8 +2,9 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
 import { type Balancer, balancers } from './balancers.js';
-import { type ErrorFacts, FabricError } from './errors.js';
+import { FabricError } from './errors.js';
 import { FabricRpc } from './fabric-rpc.js';
+import { annotate, noServer, unknownGroup } from './failures.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
 import { candidates, lastResort, type RequestMode, type Route } from './route.js';
@@ -71,7 +72,30 @@ export class Session {
   run(lender: Lender, statement: Statement): void {
     const physical = this.#ended ? undefined : lender.take(statement.route);
     if (physical !== undefined) this.#send(lender, statement, physical);
-    else this.#obtainAndSend(lender, statement);
+    else if (lender !== this.shared || !this.#queue(statement)) this.#obtainAndSend(lender, statement);
+  }
+
+  /** All connections of the server whose turn it is are busy: the statement is sent on the first that comes free. */
+  #queue(statement: Statement): boolean {
+    const server = this.#passedOver;
+    if (server === undefined) return false;
+    const queued = this.pools.queue(
+      server,
+      physical => this.#send(this.shared, statement, physical),
+      error => this.#lendOrRefuse(statement, server, error),
+    );
+    if (queued) this.#passedOver = undefined;
+    return queued;
+  }
+
+  #lendOrRefuse(statement: Statement, server: Server, error: StatementError): void {
+    try {
+      this.#lendFailed(error, statement.route, server);
+    } catch {
+      this.#refuse(statement, error);
+      return;
+    }
+    this.#obtainAndSend(this.shared, statement);
   }
 
   /** A connection that is idle now to a server that is right for the route; undefined when that cannot be had without waiting. */
@@ -176,11 +200,14 @@ export class Session {
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
     lender.obtain(statement.route, statement.deadline).then(
       physical => this.#send(lender, statement, physical),
-      (error: StatementError) => {
-        if (error.fabric === undefined) annotate(error, { outcome: 'not-executed' }, statement.route, null);
-        statement.fail(error);
-      },
+      (error: StatementError) => this.#refuse(statement, error),
     );
+  }
+
+  /** It never came to a server. */
+  #refuse(statement: Statement, error: StatementError): void {
+    if (error.fabric === undefined) annotate(error, { outcome: 'not-executed' }, statement.route, null);
+    statement.fail(error);
   }
 
   #send(lender: Lender, statement: Statement, physical: Physical): void {
@@ -200,8 +227,11 @@ export class Session {
       taken = true;
     } catch (error) {
       if (answered) throw error; // the application's own callback threw
-      lender.done(physical, statement, undefined); // mysql2 refused the arguments; nothing was sent
-      statement.fail(error as StatementError);
+      // mysql2 refused the arguments; nothing was sent. Later, for whoever gets the connection next may be refused in the same way.
+      process.nextTick(() => {
+        lender.done(physical, statement, undefined);
+        statement.fail(error as StatementError);
+      });
     }
   }
 
@@ -273,27 +303,4 @@ const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, 
 /** SERVER_STATUS_IN_TRANS of a statement without rows. */
 function opensTransaction(rows: unknown): boolean {
   return !Array.isArray(rows) && (((rows as { serverStatus?: number } | undefined)?.serverStatus ?? 0) & 1) !== 0;
-}
-
-/** Every error of a routed statement says how far the statement got and where. */
-function annotate(
-  error: StatementError,
-  { outcome }: Pick<Verdict, 'outcome'>,
-  route: Route,
-  server: Server | null,
-): void {
-  const facts: ErrorFacts = { outcome, group: route.group, server, mode: route.mode };
-  error.fabric = facts;
-}
-
-function unknownGroup(group: string): FabricError {
-  return new FabricError('FABRIC_NO_SERVER', `Group (${group}) has no servers, or does not exist`);
-}
-
-function noServer(topology: Topology, { group, mode }: Route, waited: number): FabricError {
-  const wanted = mode === MODE_READONLY ? 'reads' : 'writes';
-  return new FabricError(
-    'FABRIC_NO_SERVER',
-    `Group (${group}) had no server for ${wanted} for ${waited} ms (failoverTimeout); it has ${topology.servers.length} server(s)`,
-  );
 }

@@ -23,11 +23,10 @@ export class WaitingLine<T> {
     return this.#line.length - this.#head;
   }
 
-  join(): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#line.push({ resolve, reject, until: performance.now() + this.#patience });
-      this.#timer ??= setTimeout(() => this.#expire(), this.#patience);
-    });
+  /** Exactly one of the two is called, once. */
+  join(resolve: (value: T) => void, reject: (error: Error) => void): void {
+    this.#line.push({ resolve, reject, until: performance.now() + this.#patience });
+    this.#timer ??= setTimeout(() => this.#expire(), this.#patience);
   }
 
   /** The first in the line, who leaves it. */

@@ -1,0 +1,29 @@
+import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
+import { type ErrorFacts, FabricError } from './errors.js';
+import type { Route } from './route.js';
+import type { StatementError, Verdict } from './verdict.js';
+
+/** What the session says when a statement fails. */
+
+/** Every error of a routed statement says how far the statement got and where. */
+export function annotate(
+  error: StatementError,
+  { outcome }: Pick<Verdict, 'outcome'>,
+  route: Route,
+  server: Server | null,
+): void {
+  const facts: ErrorFacts = { outcome, group: route.group, server, mode: route.mode };
+  error.fabric = facts;
+}
+
+export function unknownGroup(group: string): FabricError {
+  return new FabricError('FABRIC_NO_SERVER', `Group (${group}) has no servers, or does not exist`);
+}
+
+export function noServer(topology: Topology, { group, mode }: Route, waited: number): FabricError {
+  const wanted = mode === MODE_READONLY ? 'reads' : 'writes';
+  return new FabricError(
+    'FABRIC_NO_SERVER',
+    `Group (${group}) had no server for ${wanted} for ${waited} ms (failoverTimeout); it has ${topology.servers.length} server(s)`,
+  );
+}
