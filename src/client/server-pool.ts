@@ -45,6 +45,7 @@ export class ServerPool implements Home {
   readonly #hooks: ServerPoolHooks;
   readonly #pool: Pool<Resource>;
   readonly #leaving = new AbortController();
+  #left = false;
   readonly #busy = new Set<Physical>();
   readonly #idle: Physical[] = [];
   /** Who waits while all connections are lent. (In generic-pool's queue each wait costs a timer, a validation and five promises.) */
@@ -86,9 +87,9 @@ export class ServerPool implements Home {
     return this.#failures > 0 && performance.now() < this.#coolUntil;
   }
 
-  /** The server is not in the group any more: this pool lends nothing. */
+  /** The server is not in the group any more: this pool lends nothing. (A field of its own: the signal's takes time to ask.) */
   get left(): boolean {
-    return this.#leaving.signal.aborted;
+    return this.#left;
   }
 
   /** Statements that wait for a connection. */
@@ -170,6 +171,7 @@ export class ServerPool implements Home {
 
   /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
   async leave(): Promise<void> {
+    this.#left = true;
     this.#leaving.abort();
     this.#line.fail(givenUp('the server left the group'));
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
@@ -182,6 +184,7 @@ export class ServerPool implements Home {
 
   /** Ends all: idle connections now, those that run something when it has ended, or after `END_GRACE` all the same. */
   async end(): Promise<void> {
+    this.#left = true;
     this.#leaving.abort();
     this.#line.fail(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);

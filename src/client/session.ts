@@ -29,6 +29,8 @@ export class Session {
   readonly topologies: TopologyCache;
   readonly #rpc: FabricRpc;
   readonly #balancers = new Map<string, [Balancer, Balancer]>();
+  /** Groups that had servers once: they are waited for when they have none; others do not exist. */
+  readonly #seen = new Set<string>();
   readonly #reportedAt = new Map<string, number>();
   readonly #reporter = `${hostname()}:${process.pid}`;
   #ended = false;
@@ -42,7 +44,10 @@ export class Session {
     this.topologies = createTopologyCache({
       fetch: group => this.#rpc.topology(group),
       ttl: config.ttl,
-      onChange: topology => this.pools.reconcile(topology),
+      onChange: topology => {
+        if (topology.servers.length > 0) this.#seen.add(topology.group);
+        this.pools.reconcile(topology);
+      },
     });
     const refresh = (server: Server): void => {
       this.topologies.refresh(server.group).catch(() => {}); // whoever needs the topology next asks again and hears why
@@ -135,7 +140,7 @@ export class Session {
     for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
       if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
       const topology = await this.topologies.get(route.group);
-      if (topology.servers.length === 0 && this.#neverSeen(route.group)) throw unknownGroup(route.group);
+      if (topology.servers.length === 0 && !this.#seen.has(route.group)) throw unknownGroup(route.group);
       const { physical, error } = await this.#lendFrom(topology, route);
       if (physical !== undefined) return physical;
       if (performance.now() + pause > deadline) throw error ?? noServer(topology, route, this.config.failoverTimeout);
@@ -170,7 +175,9 @@ export class Session {
 
   #choose(topology: Topology, mode: RequestMode): Server | undefined {
     const able = candidates(topology, mode);
-    if (able.length > 0) {
+    const only = able.length === 1 ? able[0] : undefined;
+    if (only !== undefined && !this.pools.cooling(only)) return only;
+    if (able.length > 1) {
       const pick = this.#balancer(topology.group, mode);
       for (let tries = 0; tries <= able.length; tries++) {
         const server = pick(able);
@@ -192,10 +199,6 @@ export class Session {
     return pair[mode === MODE_READONLY ? 0 : 1];
   }
 
-  #neverSeen(group: string): boolean {
-    return !this.#balancers.has(group);
-  }
-
   #obtainAndSend(lender: Lender, statement: Statement): void {
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
     lender.obtain(statement.route, statement.deadline).then(
@@ -214,6 +217,7 @@ export class Session {
     let taken = false;
     let answered = false;
     const done: Done = (error, rows, fields) => {
+      if (answered) return; // mysql2 tells a timed-out query's callback again when the connection is closed under it
       answered = true;
       if (error) {
         this.#judge(lender, statement, physical, error, taken);

@@ -122,7 +122,7 @@ export class CallbackStatement extends BaseStatement implements Statement {
 
   send(connection: mysql.Connection, done: Done): void {
     const send = connection[this.#verb] as (sql: unknown, values: unknown, done: Done) => unknown;
-    send.call(connection, this.#sql, this.#values, once(done));
+    send.call(connection, this.#sql, this.#values, done);
   }
 
   succeed(rows: unknown, fields: unknown): void {

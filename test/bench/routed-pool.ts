@@ -5,8 +5,8 @@ import type { Sandbox } from './sandbox.js';
 
 /** The routed pool against mysql2's own on the same server: what routing costs. Pairs alternate, so that a drift of the machine hits both. */
 
-const PAIRS = 9;
-const DURATION = 1_500;
+const PAIRS = 21;
+const DURATION = 700;
 const CONNECTIONS = 10;
 
 export interface PoolFigures {
