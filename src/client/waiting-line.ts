@@ -5,7 +5,7 @@
 export class WaitingLine<T> {
   readonly #patience: number;
   readonly #onTimeout: () => Error;
-  #line: Waiter<T>[] = [];
+  #line: (Waiter<T> | undefined)[] = [];
   /** Those before this index have been served. */
   #head = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -33,6 +33,7 @@ export class WaitingLine<T> {
   next(): Waiter<T> | undefined {
     const waiter = this.#line[this.#head];
     if (waiter === undefined) return undefined;
+    this.#line[this.#head] = undefined; // kept, it would grow old with all that hangs on it, and cost the garbage collector dear
     this.#head++;
     if (this.#head === this.#line.length) this.#clear();
     else if (this.#head >= COMPACT_AT) this.#compact();
