@@ -175,10 +175,7 @@ export class ServerPool implements Home {
     this.#leaving.abort();
     this.#line.fail(givenUp('the server left the group'));
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
-    for (const physical of this.#busy) {
-      cut(physical, givenUp('the server left the group'));
-      if (physical.lentAt === RESTING) this.discard(physical); // no statement will fail and do it
-    }
+    this.#cutBusy('the server left the group');
     await this.#drain();
   }
 
@@ -189,9 +186,7 @@ export class ServerPool implements Home {
     this.#line.fail(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
     for (const physical of this.#idle.splice(0)) this.#destroy(physical);
     for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
-    const grace = setTimeout(() => {
-      for (const physical of this.#busy) cut(physical, givenUp('the pool was ended'));
-    }, END_GRACE);
+    const grace = setTimeout(() => this.#cutBusy('the pool was ended'), END_GRACE);
     await this.#drain();
     clearTimeout(grace);
   }
@@ -199,6 +194,13 @@ export class ServerPool implements Home {
   get stats(): { size: number; idle: number; busy: number; waiting: number } {
     const busy = this.#busy.size;
     return { size: this.#pool.size, idle: this.#pool.size - busy, busy, waiting: this.waiting };
+  }
+
+  #cutBusy(reason: string): void {
+    for (const physical of this.#busy) {
+      cut(physical, givenUp(reason));
+      if (physical.lentAt === RESTING) this.discard(physical); // no statement will fail and do it
+    }
   }
 
   async #drain(): Promise<void> {

@@ -260,9 +260,13 @@ export class Session {
     phase: 'send' | 'refuse' | 'writable',
   ): void {
     const { route, sql } = statement;
+    // Writable again already: refused whole a moment ago, so once more; refused twice, it was for another reason.
+    const again = phase === 'writable' && statement.retries === 0 && !lender.inTransaction;
     const ruling =
       phase === 'writable'
-        ? ANSWERED
+        ? again
+          ? AGAIN
+          : ANSWERED
         : verdict(error, {
             phase,
             mode: route.mode,
@@ -302,6 +306,7 @@ export class Session {
 }
 
 const NOT_SENT = { inTransaction: false, mayCommit: false, repeatable: true } as const;
+const AGAIN: Verdict = { outcome: 'not-executed', refresh: false, report: false, retry: true, evict: false };
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
 
 /** SERVER_STATUS_IN_TRANS of a statement without rows. */

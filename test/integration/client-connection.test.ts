@@ -292,8 +292,10 @@ describe('a transaction', () => {
 describe('session state', () => {
   async function killed(connection: ReturnType<typeof connect>): Promise<void> {
     const id = await idOf(connection);
-    await primary.query(`KILL ${id}`);
-    await until('it is gone', async () => !(await isOpen(id)));
+    await until('it is gone', async () => {
+      await primary.query(`KILL ${id}`).catch(() => {}); // MySQL 5.6 may miss one that comes as the thread goes to sleep
+      return !(await isOpen(id));
+    });
     await new Promise(resolve => setTimeout(resolve, 50));
   }
 
