@@ -33,6 +33,8 @@ export class Mysqld extends ReachableServer {
   /** As the server says it, for example '9.7.4'. */
   readonly version: string;
   readonly datadir: string;
+  /** For its temporary tables and files. */
+  readonly tmpdir: string;
   /** All that the server prints. */
   readonly logFile: string;
   readonly #settings: MysqldSettings;
@@ -45,6 +47,7 @@ export class Mysqld extends ReachableServer {
     this.serverId = settings.serverId;
     this.version = settings.program.version;
     this.datadir = join(settings.dir, 'data');
+    this.tmpdir = join(settings.dir, 'tmp');
     this.logFile = join(settings.dir, 'mysqld.log');
   }
 
@@ -137,8 +140,8 @@ export class Mysqld extends ReachableServer {
   }
 
   #spawn(): void {
-    const { program, args, dir } = this.#settings;
-    mkdirSync(dir, { recursive: true });
+    const { program, args } = this.#settings;
+    mkdirSync(this.tmpdir, { recursive: true });
     const pidFile = runFolder().pidFile(this.#settings.name);
     const log = openSync(this.logFile, 'a');
     const own = serverArguments(versionNumber(program.version), this);

@@ -74,7 +74,7 @@ function replicationOptions(version: number): OptionRecord {
   return version < 80000 ? { ...old, master_info_repository: 'TABLE', relay_log_info_repository: 'TABLE' } : old;
 }
 
-/** Arguments for the initialising run: no binary log, so that no GTID is ever part of the template. */
+/** Arguments for the initialising run, but for its folders: no binary log, so that no GTID is ever part of the template. */
 export function initialiseArguments(version: number): string[] {
   return [...renderOptions(smallOptions(version)), ...asRoot(), '--skip-log-bin'];
 }
@@ -82,12 +82,14 @@ export function initialiseArguments(version: number): string[] {
 /** What a server is started with, before the caller's own options. Files are relative to the data directory. */
 export function serverArguments(
   version: number,
-  address: { port: number; serverId: number; datadir: string },
+  address: { port: number; serverId: number; datadir: string; tmpdir: string },
 ): string[] {
   return [
     ...asRoot(),
     ...renderOptions({
       datadir: address.datadir,
+      // its own: a server that starts removes the temporary tables of all others in the folder
+      tmpdir: address.tmpdir,
       port: address.port,
       server_id: address.serverId,
       bind_address: '127.0.0.1',

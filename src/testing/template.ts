@@ -39,17 +39,19 @@ async function findTemplate(program: ServerProgram): Promise<string> {
 }
 
 async function initialise(program: ServerProgram, args: string[], folder: string, statements: string[]): Promise<void> {
-  const datadir = `--datadir=${join(folder, 'data')}`;
+  const tmpdir = join(folder, 'tmp');
+  await mkdir(tmpdir);
+  const folders = [`--datadir=${join(folder, 'data')}`, `--tmpdir=${tmpdir}`];
   const run = { env: program.env, timeout: INITIALISE_BOUND };
   if (versionNumber(program.version) < 50700) {
     await mkdir(join(folder, 'data'));
     const input = await bootstrapSql(program, statements);
-    await runProgram([...program.command, ...args, datadir, '--bootstrap'], { ...run, input });
+    await runProgram([...program.command, ...args, ...folders, '--bootstrap'], { ...run, input });
     return;
   }
   const file = join(folder, 'accounts.sql');
   await writeFile(file, `${statements.join('\n')}\n`);
-  await runProgram([...program.command, ...args, datadir, '--initialize-insecure', `--init-file=${file}`], run);
+  await runProgram([...program.command, ...args, ...folders, '--initialize-insecure', `--init-file=${file}`], run);
 }
 
 /** What mysql_install_db does, without perl. */

@@ -93,6 +93,15 @@ describe('the process', () => {
     expect(await value(second, '@@port')).toBe(second.port);
   });
 
+  test('a start takes no temporary table from another server', async () => {
+    const held = await first.connect();
+    await held.query('CREATE TEMPORARY TABLE mysql.held (n INT) ENGINE=MyISAM');
+    await second.restart();
+    const [rows] = await held.query('SELECT * FROM mysql.held');
+    await held.end();
+    expect(rows).toEqual([]);
+  });
+
   test('restart', async () => {
     const uuid = await value(second, '@@server_uuid');
     await second.restart();

@@ -22,7 +22,7 @@ test('options become arguments', () => {
 });
 
 test('each version gets its own words', () => {
-  const at = { port: 1, serverId: 2, datadir: '/d' };
+  const at = { port: 1, serverId: 2, datadir: '/d', tmpdir: '/t' };
   const [old, current] = [serverArguments(50624, at), serverArguments(90704, at)];
   expect(current).toEqual(expect.arrayContaining(['--log_replica_updates=ON', '--skip_replica_start', '--mysqlx=0']));
   expect(old).toEqual(expect.arrayContaining(['--log_slave_updates', '--skip_slave_start', '--binlog_format=ROW']));
