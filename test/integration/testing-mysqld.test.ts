@@ -97,6 +97,7 @@ describe('the process', () => {
     const held = await first.connect();
     await held.query('CREATE TEMPORARY TABLE mysql.held (n INT) ENGINE=MyISAM');
     await second.restart();
+    await held.query('ALTER TABLE mysql.held ADD m INT'); // opens its files again
     const [rows] = await held.query('SELECT * FROM mysql.held');
     await held.end();
     expect(rows).toEqual([]);
