@@ -106,9 +106,12 @@ export class FabricPool extends PoolShape {
   }
 
   /** Ends idle connections now, busy ones when they are given back; statements from now on fail. */
-  override end(callback?: (error: NodeJS.ErrnoException | null) => void): void {
+  override end(callback?: (error: NodeJS.ErrnoException | null) => void): void;
+  /** As Knex types it, which does not fit mysql2's. */
+  override end(callback?: (error?: Error) => void): void;
+  override end(callback?: (error: never) => void): void {
     this.#closed = true;
-    this.#session.end().then(() => callback?.(null));
+    this.#session.end().then(() => callback?.(null as never));
   }
 
   override [Symbol.dispose](): void {
