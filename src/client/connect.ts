@@ -36,19 +36,19 @@ export function connectPromise(options: string | FabricConnectionOptions): Fabri
   return connect(options).promise();
 }
 
-/** `createConnection`, with promises: resolves when connected (at once when no group is named yet). */
-export async function createConnectionPromise(
-  options: string | FabricConnectionOptions,
-): Promise<FabricPromiseConnection> {
-  const connection = connectPromise(options);
-  if (connection.properties.group === null) return connection;
-  try {
-    await connection.connect();
-    return connection;
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
+/** `createConnection`, with promises (those of the option `Promise`): resolves when connected, at once when no group is named yet. */
+export function createConnectionPromise(options: string | FabricConnectionOptions): Promise<FabricPromiseConnection> {
+  const core = connect(options);
+  const connection = core.promise();
+  const { Promise: Chosen } = connection as unknown as { Promise: PromiseConstructor };
+  return new Chosen((resolve, reject) => {
+    if (core.properties.group === null) return resolve(connection);
+    core.connect(error => {
+      if (error) core.destroy();
+      if (error) reject(error);
+      else resolve(connection);
+    });
+  });
 }
 
 export function createPoolPromise(options: string | FabricPoolOptions): FabricPromisePool {

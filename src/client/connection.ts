@@ -1,9 +1,12 @@
+import { Socket } from 'node:net';
 import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
+import { checkArguments } from './arguments.js';
 import { Link, noGroup } from './link.js';
-import { type ClientConfig, type Properties, parseProperties, type Target } from './options.js';
+import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
+import type { RawConnection } from './physical.js';
 import { FabricPromiseConnection } from './promises.js';
-import type { Route } from './route.js';
+import { NOWHERE, type Route } from './route.js';
 import { Session } from './session.js';
 import { ConnectionShape } from './shapes.js';
 import {
@@ -21,7 +24,20 @@ import type { StatementError } from './verdict.js';
 
 export type ErrorCallback = (error: mysql.QueryError | null) => void;
 
-const DEFAULT_PROPERTIES = Object.freeze({ group: null, mode: 3 } as const) satisfies Target;
+/** What mysql2's connection has of its server, and what it is while there is none; then as mysql2's own before it is connected. */
+const WHILE_DISCONNECTED = {
+  threadId: null,
+  authorized: false,
+  state: 'disconnected',
+  sequenceId: 0,
+  compressedSequenceId: 0,
+  serverCapabilityFlags: 0,
+  serverEncoding: 'utf8',
+  _handshakePacket: null,
+  // This one is as good as new when it is lost; pools of others look at these.
+  _fatalError: null,
+  _protocolError: null,
+} as const;
 
 /**
  * A mysql2 connection whose server the group's topology decides. Nothing is connected before the first statement (or `connect`); when the
@@ -34,6 +50,10 @@ export class FabricConnection extends ConnectionShape {
   #target: Target;
   #route: Route | null;
   #fabricUuid: string | undefined;
+  /** Who waits for the connect that is under way. */
+  #connecting: ErrorCallback[] | undefined;
+  /** What `stream` is while there is no connection to a server. */
+  #noStream: Socket | undefined;
 
   constructor(session: Session, target: Target) {
     super();
@@ -41,7 +61,7 @@ export class FabricConnection extends ConnectionShape {
     this.config = session.config.mysql;
     this.#target = target;
     this.#route = routeOf(target);
-    this.link = new Link(session, () => this.emit('connect'));
+    this.link = new Link(session, () => this.emit('connect', this.live?._handshakePacket));
   }
 
   /** A connection of its own, with its own connections to the Fabric nodes and servers. */
@@ -60,7 +80,7 @@ export class FabricConnection extends ConnectionShape {
 
   /** Back to no group and MODE_READWRITE. */
   resetProperties(): this {
-    this.#retarget(DEFAULT_PROPERTIES);
+    this.#retarget(DEFAULT_TARGET);
     return this;
   }
 
@@ -90,26 +110,34 @@ export class FabricConnection extends ConnectionShape {
     }
   }
 
+  /** One connect for all who ask for it while it is under way; without a callback too. */
   override connect(callback?: ErrorCallback): void {
-    this.#task('', (_connection, done) => done(null), callback);
+    const waiting = this.#connecting ?? [];
+    if (callback !== undefined) waiting.push(callback);
+    if (this.#connecting !== undefined) return;
+    this.#connecting = waiting;
+    const hear = (error: StatementError | null): void => {
+      this.#connecting = undefined;
+      for (const waiter of waiting) (waiter as Done)(error, error ? undefined : this);
+    };
+    this.#task('', (_connection, done) => done(null), hear);
   }
 
-  override ping(callback?: ErrorCallback): void {
-    this.#task('SELECT 1', (connection, done) => connection.ping(error => done(error)), callback);
+  override ping(callback?: ErrorCallback): TaskStatement {
+    return this.#task('SELECT 1', (connection, done) => connection.ping(error => done(error)), callback);
   }
 
-  override reset(callback?: ErrorCallback): void {
+  override reset(callback?: ErrorCallback): TaskStatement {
     const reset = (connection: mysql.Connection, done: Done): void =>
       connection.reset(error => {
         if (!error) this.link.wasReset();
         done(error);
       });
-    this.#task('', reset, callback);
+    return this.#task('', reset, callback);
   }
 
   /** The statement is routed like any other, and prepared again wherever it comes to run. */
-  // biome-ignore lint/suspicious/noExplicitAny: mysql2 returns its command here
-  override prepare(sql: any, callback?: any): any {
+  override prepare(sql: string, callback?: Parameters<mysql.Connection['prepare']>[1]): mysql.Prepare {
     const routed = {
       execute: (values?: unknown, done?: unknown) => this.#statement('execute', sql, values, done),
       close: () => this.unprepare(sql),
@@ -117,46 +145,49 @@ export class FabricConnection extends ConnectionShape {
     const prepare = (connection: mysql.Connection, done: Done): void => {
       connection.prepare(sql, (error, info) => done(error, info && Object.assign(Object.create(info), routed)));
     };
-    this.#task('SELECT 1', prepare, callback);
-    return undefined;
+    return this.#task('SELECT 1', prepare, callback) as object as mysql.Prepare;
   }
 
   override unprepare(sql: string): mysql.PrepareStatementInfo {
-    return this.link.physical?.connection.unprepare(sql) as mysql.PrepareStatementInfo;
+    return this.live?.unprepare(sql) as mysql.PrepareStatementInfo;
   }
 
-  override changeUser(options: mysql.ConnectionOptions, callback?: ErrorCallback): void {
+  override changeUser(options: mysql.ConnectionOptions, callback?: ErrorCallback): TaskStatement {
+    if (typeof options === 'function') return this.changeUser({}, options);
     const change = (connection: mysql.Connection, done: Done): void =>
       connection.changeUser(options, error => {
-        this.link.changedUser(error !== null);
+        this.link.changedUser(Boolean(error));
         done(error);
       });
-    this.#task('', change, callback);
+    return this.#task('', change, callback);
   }
 
   override pause(): void {
-    this.link.physical?.connection.pause();
+    this.live?.pause();
   }
 
   override resume(): void {
-    this.link.physical?.connection.resume();
+    this.live?.resume();
   }
 
   /** Ends it after what was given before. */
-  override end(callback?: unknown, second?: unknown): void {
-    const done = typeof callback === 'function' ? callback : second;
+  override end(callback?: unknown): TaskStatement {
+    // biome-ignore lint/complexity/noArguments: mysql2's typings have a second argument, its functions only one
+    const done = typeof callback === 'function' ? callback : arguments[1];
+    const quit = new TaskStatement(NOWHERE, '', () => {}, done);
     this.link.finish(false, () => {
       this.session.end().then(() => {
         this.emit('end');
-        if (typeof done === 'function') done(null);
+        quit.succeed(undefined, undefined);
       });
     });
+    return quit;
   }
 
   /** Ends it now; what is under way fails. */
   override destroy(): void {
     this.link.destroy();
-    void this.session.end();
+    this.session.end().then(() => this.emit('end'));
   }
 
   close(): void {
@@ -164,7 +195,7 @@ export class FabricConnection extends ConnectionShape {
   }
 
   override [Symbol.dispose](): void {
-    this.end();
+    if (!this._closing) this.end();
   }
 
   override promise(promiseImpl?: PromiseConstructor): FabricPromiseConnection {
@@ -173,11 +204,34 @@ export class FabricConnection extends ConnectionShape {
 
   // mysql2 declares fields where we must look at the connection of the moment; an accessor here would not be assignable to those.
   static {
-    Object.defineProperties(FabricConnection.prototype, {
-      threadId: ofTheMoment(connection => connection.link.physical?.connection.threadId ?? null), // as mysql2 before it is connected
-      authorized: ofTheMoment(connection => connection.link.physical?.connection.authorized ?? false),
-      state: ofTheMoment(connection => connection.link.physical?.connection.state ?? 'disconnected'),
-    });
+    for (const [name, otherwise] of Object.entries(WHILE_DISCONNECTED)) {
+      const get = function (this: FabricConnection): unknown {
+        return this.live === undefined ? otherwise : this.live[name as keyof RawConnection];
+      };
+      Object.defineProperty(FabricConnection.prototype, name, { get, configurable: true });
+    }
+  }
+
+  /** The socket of the moment; one that never was connected while there is none, destroyed once the connection has ended. */
+  get stream(): RawConnection['stream'] {
+    if (this.live !== undefined) return this.live.stream;
+    this.#noStream ??= new Socket();
+    return this._closing ? this.#noStream.destroy() : this.#noStream;
+  }
+
+  /** mysql2's connection to the server of the moment, while it is good. */
+  protected get live(): RawConnection | undefined {
+    const physical = this.link.physical;
+    return physical?.alive ? (physical.connection as RawConnection) : undefined;
+  }
+
+  /** For mysql2's `createBinlogStream`, which streams from the server of the moment. */
+  _registerSlave(options: unknown, callback: Done): TaskStatement {
+    return this.#task('', (connection, done) => (connection as RawConnection)._registerSlave(options, done), callback);
+  }
+
+  _binlogDump(options: unknown): unknown {
+    return this.live?._binlogDump(options);
   }
 
   /** mysql2's flag; its promise wrapper looks at it. */
@@ -185,23 +239,25 @@ export class FabricConnection extends ConnectionShape {
     return this.session.ended;
   }
 
-  #statement(verb: Verb, sql: unknown, values: unknown, callback: unknown): RawQuery | undefined {
+  #statement(verb: Verb, sql: unknown, values: unknown, callback: unknown): RawQuery | CallbackStatement {
+    checkArguments(this.config, verb, sql, values);
     const request = readRequest(sql, values, callback);
     const { route, elsewhere } = this.#routeFor(request.sql);
     if (request.callback !== undefined) {
       const statement = new CallbackStatement(route ?? NOWHERE, verb, request.sql, request.values, request.callback);
       this.#run(statement, route, elsewhere);
-      return undefined;
+      return statement;
     }
-    const facade = facadeFor(request, this.config);
+    const facade = facadeFor(verb, request, this.config);
     const statement = new EventStatement(route ?? NOWHERE, verb, request.sql, request.values, facade);
     this.#run(statement, route, elsewhere);
     return facade;
   }
 
-  #task(sql: string, task: (connection: mysql.Connection, done: Done) => void, callback: unknown): void {
-    const hear = typeof callback === 'function' ? (callback as Done) : () => {};
-    this.#run(new TaskStatement(this.#route ?? NOWHERE, sql, task, hear), this.#route, false);
+  #task(sql: string, task: (connection: mysql.Connection, done: Done) => void, callback: unknown): TaskStatement {
+    const statement = new TaskStatement(this.#route ?? NOWHERE, sql, task, callback);
+    this.#run(statement, this.#route, false);
+    return statement;
   }
 
   /** Why nothing may run on it any more; undefined: it may. */
@@ -227,17 +283,6 @@ export class FabricConnection extends ConnectionShape {
     this.link.retarget();
   }
 }
-
-function ofTheMoment(look: (connection: FabricConnection) => unknown): PropertyDescriptor & ThisType<FabricConnection> {
-  return {
-    configurable: true,
-    get() {
-      return look(this);
-    },
-  };
-}
-
-const NOWHERE: Route = Object.freeze({ group: '', mode: 3 });
 
 export function routeOf({ group, mode }: Target): Route | null {
   return group === null ? null : Object.freeze({ group, mode });

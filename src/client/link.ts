@@ -124,9 +124,9 @@ export class Link implements Lender {
   done(physical: Physical, statement: Statement, rows: unknown): void {
     physical.lentAt = RESTING;
     this.#inTransaction = transactionAfter(rows) ?? this.#inTransaction;
-    if (leavesSessionState(statement.sql)) this.#hasState = true;
+    if (leavesSessionState(statement.text)) this.#hasState = true;
     // Of several statements in one text, some ran before the one that failed.
-    if (rows === undefined && severalStatements(statement.sql)) {
+    if (rows === undefined && severalStatements(statement.text)) {
       this.#hasState = true;
       this.#unclean = true;
     }

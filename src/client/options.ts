@@ -66,7 +66,9 @@ export interface ClientConfig {
   readonly resetOnRelease: boolean;
   readonly balancer: BalancerName;
   readonly target: Target;
-  /** mysql2's own configuration; host and port are the server's when a connection is made. */
+  /** mysql2's own configuration of a pool. */
+  readonly pool: mysql.PoolOptions;
+  /** mysql2's own configuration of a connection; host and port are the server's when a connection is made. */
   readonly mysql: mysql.ConnectionConfig;
   readonly Promise: PromiseConstructor | undefined;
 }
@@ -127,6 +129,7 @@ export function parseOptions(input: string | FabricPoolOptions): ClientConfig {
     resetOnRelease: pool.resetOnRelease,
     balancer: balancer(given.balancer),
     target: parseProperties(DEFAULT_TARGET, propertiesOf(given), 'FABRIC_BAD_OPTION'),
+    pool: pool as object as mysql.PoolOptions,
     mysql: pool.connectionConfig,
     Promise: given.Promise as PromiseConstructor | undefined,
   });
@@ -222,8 +225,9 @@ interface PoolConfig {
 
 /** mysql2's own reading of the options, so that names, defaults and warnings stay its own: a pool that never connects, for its config. */
 function readPoolConfig(options: FabricPoolOptions): PoolConfig {
-  const { maxIdle: _ours, ...rest } = mysqlOptions(options); // a pool with maxIdle starts a timer
-  const config = mysql.createPool(rest).config as unknown as PoolConfig;
+  const { maxIdle, ...rest } = mysqlOptions(options); // a pool with maxIdle starts a timer
+  const config = mysql.createPool(rest).config as unknown as PoolConfig & { maxIdle: number };
+  config.maxIdle = Number(maxIdle ?? config.maxIdle);
   delete (config.connectionConfig as { pool?: unknown }).pool;
   return config;
 }

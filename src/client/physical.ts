@@ -25,6 +25,13 @@ export interface Home {
 /** mysql2's connection as it is at run time; its typings leave these out. */
 export interface RawConnection extends mysql.Connection {
   readonly stream: { destroy(error?: Error): void; ref?(): void; unref?(): void };
+  /** Ends it; `end` of a pool's connection does not. */
+  _realEnd(callback: () => void): void;
+  _registerSlave(options: unknown, callback: unknown): void;
+  _binlogDump(options: unknown): unknown;
+  readonly _handshakePacket?: unknown;
+  /** What is being run. */
+  readonly _command?: { onResult?: (error: Error) => void } | null;
 }
 
 /**
@@ -40,7 +47,8 @@ export function connectTo(
   signal: AbortSignal,
   onLost: (lost: Physical) => void,
 ): Promise<Physical> {
-  const connection = new (mysql.Connection as unknown as new (options: object) => RawConnection)({
+  // The one that `pool.on('connection')` hears of, so one of a pool, of none of mysql2's.
+  const connection = new (mysql.PoolConnection as unknown as new (pool: null, options: object) => RawConnection)(null, {
     config: configFor(server, config),
   });
   const giveUp = (): void => connection.stream.destroy(givenUp('the server left the group'));
@@ -56,6 +64,7 @@ export function connectTo(
     connection.on('error', error => {
       lose();
       reject(error);
+      dropped(connection, error);
     });
     connection.on('end', lose);
     connection.connect(error => {
@@ -65,6 +74,13 @@ export function connectTo(
       resolve(physical);
     });
   });
+}
+
+/** On a packet out of its place mysql2 drops the command without a word to its callback, and leaves the connection open. */
+function dropped(connection: RawConnection, error: StatementError): void {
+  if (error.code !== 'PROTOCOL_ERROR') return;
+  connection._command?.onResult?.(error);
+  connection.stream.destroy(error); // ends what else was given to it
 }
 
 /** mysql2 changes a connection's configuration in place (changeUser), so each gets its own copy, as in mysql2's pool. */
@@ -78,13 +94,14 @@ const QUIT_TIMEOUT = 1_000;
 
 /** Ends it in an orderly way: COM_QUIT, without keeping the process waiting for the server. */
 export function close(physical: Physical): void {
-  const { stream } = physical.connection as RawConnection;
+  const connection = physical.connection as RawConnection;
+  const { stream } = connection;
   if (!physical.alive) {
     stream.destroy();
     return;
   }
   physical.alive = false;
-  physical.connection.end(() => {});
+  connection._realEnd(() => {});
   stream.unref?.();
   setTimeout(() => stream.destroy(), QUIT_TIMEOUT).unref();
 }

@@ -1,3 +1,4 @@
+import { tracingChannel } from 'node:diagnostics_channel';
 import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
 import { FabricConnection, routeOf, statementTarget } from './connection.js';
@@ -5,9 +6,9 @@ import { FabricError } from './errors.js';
 import { noGroup } from './link.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
-import type { Route } from './route.js';
+import { NOWHERE, type Route } from './route.js';
 import { Session } from './session.js';
-import { PoolShape } from './shapes.js';
+import { asPoolConnection, deprecatedEnd, PoolShape } from './shapes.js';
 import {
   CallbackStatement,
   EventStatement,
@@ -15,6 +16,7 @@ import {
   type RawQuery,
   readRequest,
   type Statement,
+  TaskStatement,
   type Verb,
 } from './statement.js';
 import type { StatementError } from './verdict.js';
@@ -43,10 +45,7 @@ export class FabricPool extends PoolShape {
   constructor(config: ClientConfig) {
     super();
     this.#session = new Session(config, physical => this.emit('connection', physical.connection));
-    this.config = Object.assign(Object.create(null), {
-      connectionConfig: config.mysql,
-      connectionLimit: config.maxConnections,
-    });
+    this.config = config.pool;
     this.#target = config.target;
     this.#route = routeOf(config.target);
   }
@@ -92,13 +91,10 @@ export class FabricPool extends PoolShape {
     // biome-ignore lint/suspicious/noExplicitAny: mysql2 types what the callback returns so
     callback: (error: NodeJS.ErrnoException | null, connection: FabricPoolConnection) => any,
   ): void {
-    const connection = new FabricPoolConnection(this.#session, this.#target, released =>
-      this.emit('release', released),
-    );
-    connection.connect(error => {
-      if (!error) this.emit('acquire', connection);
-      callback(error, error ? (undefined as unknown as FabricPoolConnection) : connection);
-    });
+    const context: ConnectContext = { database: this.#session.config.mysql.database || '' };
+    const connect = (done: unknown): void => this.#connect(context, done as typeof callback);
+    if (connects.hasSubscribers) connects.traceCallback(connect, 0, context, null, callback);
+    else connect(callback);
   }
 
   override releaseConnection(connection: { release(): void }): void {
@@ -127,31 +123,72 @@ export class FabricPool extends PoolShape {
     return this.#closed;
   }
 
-  #statement(verb: Verb, sql: unknown, values: unknown, callback: unknown): RawQuery | undefined {
+  #statement(verb: Verb, sql: unknown, values: unknown, callback: unknown): RawQuery | CallbackStatement {
     const request = readRequest(sql, values, callback);
     const target = statementTarget(this.#target, request.sql);
     const route = target === this.#target ? this.#route : routeOf(target);
     if (request.callback !== undefined) {
-      this.#run(new CallbackStatement(route ?? NOWHERE, verb, request.sql, request.values, request.callback), route);
-      return undefined;
+      const statement = new CallbackStatement(route ?? NOWHERE, verb, request.sql, request.values, request.callback);
+      this.#run(statement, route);
+      return statement;
     }
-    const facade = facadeFor(request, this.#session.config.mysql);
+    const facade = facadeFor(verb, request, this.#session.config.mysql);
     this.#run(new EventStatement(route ?? NOWHERE, verb, request.sql, request.values, facade), route);
     return facade;
   }
 
+  #connect(
+    context: ConnectContext,
+    callback: (error: NodeJS.ErrnoException | null, connection: FabricPoolConnection) => void,
+  ): void {
+    const released = (connection: FabricPoolConnection): boolean => this.emit('release', connection);
+    const connection = new FabricPoolConnection(this.#session, this.#target, released);
+    this.#mayWait(() =>
+      connection.connect(error => {
+        if (error) return callback(error, undefined as unknown as FabricPoolConnection);
+        Object.assign(context, { serverAddress: connection.server?.host, serverPort: connection.server?.port });
+        this.emit('acquire', connection);
+        callback(null, connection);
+      }),
+    );
+  }
+
   #run(statement: Statement, route: Route | null): void {
     if (route === null) process.nextTick(() => statement.fail(noGroup()));
-    else this.#session.run(this.#session.shared, statement);
+    else if (this.listenerCount('enqueue') === 0) this.#session.run(this.#session.shared, statement);
+    else this.#mayWait(() => this.#session.run(this.#session.shared, statement));
+  }
+
+  /** Tells of `enqueue` when what is begun has to wait for a connection that others have. */
+  #mayWait(begin: () => void): void {
+    const told = this.listenerCount('enqueue') > 0;
+    const before = told ? this.#waiting : 0;
+    begin();
+    if (told && this.#waiting > before) this.emit('enqueue');
+  }
+
+  get #waiting(): number {
+    return this.stats().reduce((sum, { waiting }) => sum + waiting, 0);
   }
 }
 
-const NOWHERE: Route = Object.freeze({ group: '', mode: 3 });
+/** mysql2's channel, for pools; the server is known once there is a connection to it. */
+const connects = tracingChannel<unknown, ConnectContext>('mysql2:pool:connect');
+interface ConnectContext {
+  database?: string;
+  serverAddress?: string;
+  serverPort?: number;
+}
 
 /** What `getConnection` gives: a connection that goes back to the pool with `release`. */
 export class FabricPoolConnection extends FabricConnection {
   readonly #onRelease: (connection: FabricPoolConnection) => void;
   #released = false;
+  #destroyed = false;
+
+  static {
+    asPoolConnection(FabricPoolConnection);
+  }
 
   constructor(session: Session, target: Target, onRelease: (connection: FabricPoolConnection) => void) {
     super(session, target);
@@ -173,15 +210,27 @@ export class FabricPoolConnection extends FabricConnection {
     this.#released = true;
   }
 
-  /** As mysql2's pool connections do: gives it back. */
-  override end(callback?: unknown): void {
-    this.release();
-    if (typeof callback === 'function') callback(null);
+  /** As mysql2's pool connections do: gives it back with a warning that this will change; with `gracefulEnd` it ends it. */
+  override end(callback?: unknown): TaskStatement {
+    if (!this.session.config.mysql.gracefulEnd) return deprecatedEnd.call(this, callback as () => void) as never;
+    const quit = new TaskStatement(NOWHERE, '', () => {}, callback);
+    this.#released = true;
+    this.link.finish(false, () => {
+      this.emit('end');
+      quit.succeed(undefined, undefined);
+    });
+    return quit;
   }
 
   override destroy(): void {
     this.#released = true;
+    this.#destroyed = true;
     this.link.destroy();
+    process.nextTick(() => this.emit('end'));
+  }
+
+  override get _closing(): boolean {
+    return this.#destroyed || this.session.ended;
   }
 
   override [Symbol.dispose](): void {

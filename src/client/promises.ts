@@ -67,6 +67,16 @@ export class FabricPromiseConnection extends PromiseConnection {
   get fabricUuid(): string | undefined {
     return this.connection.fabricUuid;
   }
+
+  // mysql2's wrapper calls these of its own connections, not of the one that it wraps.
+  static {
+    for (const name of ['close', 'destroy', 'pause', 'resume', 'unprepare', 'createBinlogStream'] as const) {
+      const value = function (this: FabricPromiseConnection, ...args: unknown[]): unknown {
+        return (this.connection as unknown as Record<typeof name, (...args: unknown[]) => unknown>)[name](...args);
+      };
+      Object.defineProperty(FabricPromiseConnection.prototype, name, { value, writable: true, configurable: true });
+    }
+  }
 }
 
 /** What `getConnection` of a pool with promises gives: mysql2's own, with what a FabricPromiseConnection adds. */

@@ -18,6 +18,9 @@ export interface Route {
   readonly mode: RequestMode;
 }
 
+/** That of a statement which no group was chosen for. */
+export const NOWHERE: Route = Object.freeze({ group: '', mode: 3 });
+
 /** The servers of one topology that may take a request, by kind. Made once per topology; pure. */
 interface Routes {
   readonly reads: readonly Server[];

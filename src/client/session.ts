@@ -259,7 +259,7 @@ export class Session {
     error: StatementError,
     phase: 'send' | 'refuse' | 'writable',
   ): void {
-    const { route, sql } = statement;
+    const { route, text } = statement;
     // Writable again already: refused whole a moment ago, so once more; refused twice, it was for another reason.
     const again = phase === 'writable' && statement.retries === 0 && !lender.inTransaction;
     const ruling =
@@ -271,8 +271,8 @@ export class Session {
             phase,
             mode: route.mode,
             inTransaction: lender.inTransaction,
-            mayCommit: mayCommit(sql),
-            repeatable: !statement.handedOut && onlyReads(sql),
+            mayCommit: mayCommit(text),
+            repeatable: !statement.handedOut && onlyReads(text),
           });
     annotate(error, ruling, route, physical.server);
     this.#follow(ruling, route.group, physical.server, error);

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import mysql from 'mysql2';
 import { connectionLost, type Physical, type RawConnection } from './physical.js';
 import type { Route } from './route.js';
+import { QueryShape, SequenceShape } from './shapes.js';
 import type { StatementError } from './verdict.js';
 
 /** What the session runs: something that can be sent on a connection, again if need be, and be told how it ended. */
@@ -9,8 +10,8 @@ import type { StatementError } from './verdict.js';
 export type Done = (error: StatementError | null, rows?: unknown, fields?: unknown) => void;
 
 export interface Statement {
-  /** For telling what a lost answer means; '' where there is no SQL. */
-  readonly sql: string;
+  /** The SQL as it was given, for telling what a lost answer means; '' where there is none. */
+  readonly text: string;
   readonly route: Route;
   /** `performance.now()` until which it may be held and tried again; 0: not begun to count. */
   deadline: number;
@@ -68,8 +69,11 @@ export function readRequest(sql: unknown, values: unknown, callback: unknown): R
   return { sql, values, callback: callback as Callback | undefined, query: undefined };
 }
 
+/** What mysql2's `query` returns has these, to tell of the mistake; what its `execute` returns may be awaited, to no effect. */
+const PROMISED = ['then', 'catch'] as const;
+
 /** A Query that is never sent. mysql2's typings leave the configuration out. */
-export function facadeFor(request: Request, config: object): RawQuery {
+export function facadeFor(verb: Verb, request: Request, config: object): RawQuery {
   if (request.query !== undefined) return request.query;
   const create = mysql.Connection.createQuery as unknown as (
     sql: unknown,
@@ -77,21 +81,15 @@ export function facadeFor(request: Request, config: object): RawQuery {
     callback: undefined,
     config: object,
   ) => RawQuery;
-  return create(request.sql, request.values, undefined, config);
+  const facade = create(request.sql, request.values, undefined, config);
+  if (verb === 'execute') for (const name of PROMISED) Object.defineProperty(facade, name, { value: undefined });
+  return facade;
 }
 
 function textOf(sql: unknown): string {
   if (typeof sql === 'string') return sql;
   const text = (sql as { sql?: unknown } | null)?.sql;
   return typeof text === 'string' ? text : '';
-}
-
-abstract class BaseStatement {
-  deadline = 0;
-  retries = 0;
-  handedOut = false;
-  onSettled: () => void = nothing;
-  constructor(readonly route: Route) {}
 }
 
 function nothing(): void {}
@@ -101,38 +99,68 @@ export function isHeader(result: unknown): result is { readonly serverStatus?: n
   return (result as object | undefined)?.constructor?.name === 'ResultSetHeader';
 }
 
-/** With a callback, which gets all rows at once. */
-export class CallbackStatement extends BaseStatement implements Statement {
+/** With a callback, which gets all rows at once. It is also the Query that `query` and `execute` return. */
+export class CallbackStatement extends QueryShape implements Statement {
+  deadline = 0;
+  retries = 0;
+  onSettled: () => void = nothing;
+  readonly route: Route;
   readonly #verb: Verb;
   readonly #sql: unknown;
   readonly #values: unknown;
   readonly #callback: Callback;
+  #sent: RawQuery | undefined;
 
   constructor(route: Route, verb: Verb, sql: unknown, values: unknown, callback: Callback) {
-    super(route);
+    super();
+    this.route = route;
     this.#verb = verb;
     this.#sql = sql;
     this.#values = values;
     this.#callback = callback;
   }
 
-  get sql(): string {
+  get text(): string {
     return textOf(this.#sql);
   }
 
-  send(connection: mysql.Connection, done: Done): void {
-    const send = connection[this.#verb] as (sql: unknown, values: unknown, done: Done) => unknown;
-    send.call(connection, this.#sql, this.#values, done);
+  /** With the values in it, once it was sent; as mysql2's is. */
+  get sql(): string {
+    return this.#sent?.sql ?? this.text;
   }
 
+  get values(): unknown {
+    return this.#values ?? (this.#sql as { values?: unknown } | null)?.values;
+  }
+
+  get handedOut(): boolean {
+    return false;
+  }
+
+  static {
+    const { then } = CallbackStatement.prototype as { then?: unknown };
+    const get = function (this: CallbackStatement): unknown {
+      return this.#verb === 'query' ? then : undefined;
+    };
+    for (const name of PROMISED) Object.defineProperty(CallbackStatement.prototype, name, { get });
+  }
+
+  send(connection: mysql.Connection, done: Done): void {
+    const send = connection[this.#verb] as unknown as (sql: unknown, values: unknown, done: Done) => RawQuery;
+    this.#sent = send.call(connection, this.#sql, this.#values, done);
+  }
+
+  /** mysql2's Query emits `end` before its callback hears of rows, and after it hears of an error. */
   succeed(rows: unknown, fields: unknown): void {
     this.onSettled();
+    if (this._events !== undefined) this.emit('end');
     this.#callback(null, rows, fields);
   }
 
   fail(error: StatementError): void {
     this.onSettled();
     this.#callback(error);
+    if (this._events !== undefined) this.emit('end');
   }
 }
 
@@ -150,21 +178,26 @@ function once(done: Done): Done {
  * Without a callback: rows are events (`fields`, `result`, `end`, `error`) on `facade`, a mysql2 Query that itself is never sent, so that
  * the application holds it before there is a connection, and `facade.stream()` works.
  */
-export class EventStatement extends BaseStatement implements Statement {
+export class EventStatement implements Statement {
+  deadline = 0;
+  retries = 0;
+  handedOut = false;
+  onSettled: () => void = nothing;
+  readonly route: Route;
   readonly facade: RawQuery;
   readonly #verb: Verb;
   readonly #sql: unknown;
   readonly #values: unknown;
 
   constructor(route: Route, verb: Verb, sql: unknown, values: unknown, facade: RawQuery) {
-    super(route);
+    this.route = route;
     this.facade = facade;
     this.#verb = verb;
     this.#sql = sql;
     this.#values = values;
   }
 
-  get sql(): string {
+  get text(): string {
     return textOf(this.#sql);
   }
 
@@ -186,6 +219,7 @@ export class EventStatement extends BaseStatement implements Statement {
     facade._connection = connection as RawConnection; // facade.stream() pauses and resumes it
     const command = this.#begin(() => send.call(connection, this.#sql, this.#values), connection, lost);
     if (command === undefined) return;
+    facade.sql = command.sql ?? facade.sql; // with the values in it
     command.on('fields', (...args) => {
       this.handedOut = true;
       facade.emit('fields', ...args);
@@ -226,17 +260,23 @@ export class EventStatement extends BaseStatement implements Statement {
   }
 }
 
-/** Any other thing to do on a connection: ping, changeUser, prepare, ... */
-export class TaskStatement extends BaseStatement implements Statement {
-  readonly sql: string;
+/** Any other thing to do on a connection: ping, changeUser, prepare, ... It is also the command that those return. */
+export class TaskStatement extends SequenceShape implements Statement {
+  deadline = 0;
+  retries = 0;
+  onSettled: () => void = nothing;
+  readonly handedOut = false;
+  readonly route: Route;
+  readonly text: string;
   readonly #task: (connection: mysql.Connection, done: Done) => void;
-  readonly #callback: Callback;
+  readonly #callback: Callback | undefined;
 
-  constructor(route: Route, sql: string, task: (connection: mysql.Connection, done: Done) => void, callback: Callback) {
-    super(route);
-    this.sql = sql;
+  constructor(route: Route, text: string, task: (connection: mysql.Connection, done: Done) => void, callback: unknown) {
+    super();
+    this.route = route;
+    this.text = text;
     this.#task = task;
-    this.#callback = callback;
+    this.#callback = typeof callback === 'function' ? (callback as Callback) : undefined;
   }
 
   send(connection: mysql.Connection, done: Done): void {
@@ -245,11 +285,14 @@ export class TaskStatement extends BaseStatement implements Statement {
 
   succeed(rows: unknown, fields: unknown): void {
     this.onSettled();
-    this.#callback(null, rows, fields);
+    this.#callback?.(null, rows, fields);
+    this.emit('end');
   }
 
   fail(error: StatementError): void {
     this.onSettled();
-    this.#callback(error);
+    if (this.#callback !== undefined) this.#callback(error);
+    else if (this.listenerCount('error') > 0) this.emit('error', error);
+    this.emit('end');
   }
 }

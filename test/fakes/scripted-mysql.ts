@@ -18,8 +18,8 @@ export interface ScriptedMysql {
 export interface Answer {
   ok(serverStatus?: number): void;
   error(errno: number, sqlState: string, message: string): void;
-  /** One column of texts, named `a` unless said otherwise. Without `complete`, the rows never end. */
-  rows(values: readonly string[], complete?: boolean, name?: string): void;
+  /** One column of texts, named `a` unless said otherwise. Without `complete`, the rows never end. `end` of the columns: EOF. */
+  rows(values: readonly string[], complete?: boolean, name?: string, end?: Buffer): void;
   raw(sequence: number, payload: Buffer): void;
   /** Cuts the connection. */
   cut(): void;
@@ -81,10 +81,10 @@ function answerOn(socket: Socket): Answer {
       const head = Buffer.from([0xff, errno & 0xff, errno >> 8]);
       send(socket, 1, Buffer.concat([head, Buffer.from(`#${sqlState}${message}`)]));
     },
-    rows: (values, complete = true, name = 'a') => {
+    rows: (values, complete = true, name = 'a', end = eof()) => {
       send(socket, 1, Buffer.from([1]));
       send(socket, 2, column(name));
-      send(socket, 3, eof());
+      send(socket, 3, end);
       for (const [i, value] of values.entries()) send(socket, 4 + i, text(value));
       if (complete) send(socket, 4 + values.length, eof());
     },

@@ -149,11 +149,12 @@ describe('a connection', () => {
     const connection = connect();
     await expect(connection.execute('SELECT ?', [undefined] as never)).rejects.toThrow(/undefined/);
     expect(await portOf(connection)).toBe(primary.port);
-    const events = core();
-    await new Promise<void>((resolve, reject) => {
-      events.execute('SELECT ?', [undefined] as never).on('error', () => resolve());
-      setTimeout(() => reject(new Error('no error came')), 5_000).unref();
-    });
+    const callbacks = core();
+    expect(() => callbacks.execute('SELECT ?', [undefined] as never, () => {})).toThrow(/undefined/);
+    expect(() => callbacks.execute('SELECT ?', [() => {}] as never)).toThrow(/function/);
+    expect(() => callbacks.execute('SELECT ?', { a: 1 })).toThrow(/must be array/);
+    expect(() => callbacks.query(undefined as never)).toThrow(TypeError);
+    expect(await portOf(callbacks.promise())).toBe(primary.port);
   });
 
   it('tells a wrong password at once, in MySQLs words', async () => {

@@ -52,6 +52,28 @@ describe('a statement whose answer is lost', () => {
     expect(primary.statements).toEqual(['INSERT 1']);
   });
 
+  /** Where mysql2 drops the command without calling back. */
+  it.each([
+    ['a query', (pool: FabricPool) => pool.promise().query('INSERT 1')],
+    [
+      'events',
+      (pool: FabricPool) =>
+        new Promise((resolve, reject) => pool.query('INSERT 1').on('error', reject).on('end', resolve)),
+    ],
+    ['a connection', async (pool: FabricPool) => (await pool.promise().getConnection()).query('INSERT 1')],
+  ])('is in doubt at once when a packet is out of its place: %s', async (_name, run) => {
+    primary.script = (sql, answer) => {
+      if (sql === 'INSERT 1')
+        answer.rows(['x'], true, 'a', Buffer.from([1, 120])); // a row where EOF belongs
+      else answer.rows(['fine']);
+    };
+    const pool = create({ connectionLimit: 1 });
+    const error = await failureOf(run(pool));
+    expect(error).toMatchObject({ code: 'PROTOCOL_ERROR', fabric: { outcome: 'in-doubt' } });
+    expect((await pool.promise().query('SELECT 1'))[0]).toEqual([{ a: 'fine' }]);
+    expect(primary.connections).toBe(2);
+  });
+
   it('is answered when the application fails to read it; the rest of the answer disturbs nobody', async () => {
     primary.script = (sql, answer) => {
       if (sql === 'INSERT 1') answer.rows(['x', 'y', 'z']);
