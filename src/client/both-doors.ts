@@ -1,0 +1,23 @@
+/** What both doors have beside what mysql2's have. */
+
+export {
+  MODE_READONLY,
+  MODE_READWRITE,
+  MODE_WRITEONLY,
+  type Mode,
+  type Server,
+  STATUS_FAULTY,
+  STATUS_PRIMARY,
+  STATUS_SECONDARY,
+  STATUS_SPARE,
+  type Status,
+} from '../wire/topology.js';
+export { type BadInput, type ErrorFacts, FabricError, type FabricErrorCode, type Outcome } from './errors.js';
+export type { FabricNodeOptions, FabricOption } from './fabric-nodes.js';
+export type {
+  ClientOptions,
+  FabricConnectionOptions,
+  FabricPoolOptions,
+  Properties,
+  Target,
+} from './options.js';
