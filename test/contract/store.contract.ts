@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  type Decision,
   type GroupRecord,
   type RunRecord,
   type ServerRecord,
@@ -39,6 +40,16 @@ const run = (uuid: string, change: Partial<RunRecord> = {}): RunRecord => ({
   finished: false,
   error: null,
   events: [{ state: 3, success: 2, at: 1_000, description: 'Triggered by group.promote.' }],
+  ...change,
+});
+
+const decision = (sentence: string, change: Partial<Decision> = {}): Decision => ({
+  at: 1_000,
+  group: 'g',
+  server: null,
+  event: 'waiting',
+  by: 'detector',
+  sentence,
   ...change,
 });
 
@@ -209,6 +220,69 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.run('done-1009')).toBeDefined();
       expect((await store.unfinishedRuns()).map(({ uuid }) => uuid)).toEqual(['open']);
     });
+
+    it('keeps the runs of a procedure whatever floods of others come', async () => {
+      await store.saveRun(run('promoted', { finished: true }));
+      const report = { procedure: 'threat.report_error', finished: true };
+      for (let n = 0; n < 1_210; n += 1) await store.saveRun(run(`report-${n}`, report));
+      expect(await store.run('promoted')).toBeDefined();
+      expect(await store.run('report-0')).toBeUndefined();
+      expect(await store.run('report-1209')).toBeDefined();
+    });
+
+    it('keeps decisions in their order, by group', async () => {
+      expect(await store.decisions(null, 10)).toEqual([]);
+      const all = [
+        decision("it's one", { server: uuidOf(1), event: 'faulty', by: 'a \\ "b"' }),
+        decision('two', { group: 'h', at: 5 }),
+        decision('three'),
+      ];
+      await Promise.all(all.map(each => store.addDecision(each)));
+      expect(await store.decisions(null, 10)).toEqual(all);
+      expect(await store.decisions('g', 10)).toEqual([all[0], all[2]]);
+      expect(await store.decisions('g', 1)).toEqual([all[2]]);
+      expect(await store.decisions('g', 0)).toEqual([]);
+      expect(await store.decisions('nobody', 10)).toEqual([]);
+    });
+
+    it("bounds a group's decisions, and leaves those of others", async () => {
+      await store.addDecision(decision('other', { group: 'h' }));
+      for (let flood = 0; flood < 13; flood += 1) {
+        await Promise.all(Array.from({ length: 100 }, (_, n) => store.addDecision(decision(`${flood * 100 + n}`))));
+      }
+      const kept = await store.decisions('g', 10_000);
+      expect(kept.length).toBeGreaterThanOrEqual(900);
+      expect(kept.length).toBeLessThanOrEqual(1_200);
+      expect(kept.at(-1)).toEqual(decision('1299'));
+      expect(await store.decisions('h', 10)).toEqual([decision('other', { group: 'h' })]);
+    });
+
+    it('counts calls, and the promotions and demotions of a group until it is gone', async () => {
+      expect(await store.counts('command')).toEqual([]);
+      const count = (subject: string, event: string, total: number) => ({
+        kind: 'command' as const,
+        ...{ subject, event, total },
+      });
+      await store.addCounts([count('b', 'called', 2), count('a', 'called', 1)]);
+      await store.addCounts([count('b', 'called', 3), count('b', 'failed', 1)]);
+      expect(await store.counts('command')).toEqual([
+        count('a', 'called', 1),
+        count('b', 'called', 5),
+        count('b', 'failed', 1),
+      ]);
+      const created = await store.createGroup(group('g'));
+      for (const event of ['promoted', 'demoted', 'promoted', 'faulty'] as const)
+        await store.addDecision(decision('', { event }));
+      expect(await store.counts('group')).toEqual([
+        { kind: 'group', subject: 'g', event: 'demoted', total: 1 },
+        { kind: 'group', subject: 'g', event: 'promoted', total: 2 },
+      ]);
+      await store.saveGroup(created);
+      expect((await store.counts('group')).length).toBe(2);
+      await store.deleteGroup('g', (await store.group('g'))?.version ?? 0);
+      expect(await store.counts('group')).toEqual([]);
+      expect((await store.decisions('g', 10)).length).toBe(4);
+    });
   });
 }
 
@@ -244,8 +318,12 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
       await store.addReport({ server: uuidOf(1), reporter: 'app', error: "it's gone", at: 5 });
       const ended = run('r1', { step: 2, finished: true, error: 'GroupError: no.', data: '{"a":"\\\\"}' });
       await store.saveRun(ended);
+      await store.addDecision(decision('kept'));
+      await store.addCounts([{ kind: 'command', subject: 'group.add', event: 'called', total: 7 }]);
       const { revision } = store;
       await reopened();
+      expect(await store.decisions('g', 10)).toEqual([decision('kept')]);
+      expect((await store.counts('command')).map(({ total }) => total)).toEqual([7]);
       expect(await store.groups()).toEqual([created]);
       expect(store.revision).toBe(revision);
       expect(await store.reports(uuidOf(1), 0)).toEqual([

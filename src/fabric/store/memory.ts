@@ -1,8 +1,10 @@
 import { addressKey, createGroupTable } from './group-table.js';
+import { createMemoryDecisions } from './memory-decisions.js';
 import { type ErrorReport, type GroupRecord, type RunRecord, type Store, StoreConflict } from './store.js';
 
 /** The state store of a node that forgets everything when it stops. */
 
+/** Of each procedure. */
 const FINISHED_RUNS_KEPT = 1_000;
 const REPORTS_KEPT_PER_SERVER = 10_000;
 const REPORT_AGE_MS = 3_600_000;
@@ -11,11 +13,13 @@ export function createMemoryStore(): Store {
   const groups = createGroupTable();
   const runs = createRunTable();
   const reports = new Map<string, ErrorReport[]>();
+  const decisions = createMemoryDecisions();
 
   const replace = (previous: GroupRecord | undefined, next: GroupRecord | undefined) => {
     groups.replace(previous, next);
     const kept = new Set(next?.servers.map(server => server.uuid));
     for (const { uuid } of previous?.servers ?? []) if (!kept.has(uuid)) reports.delete(uuid);
+    if (previous && !next) decisions.forgetCounts(previous.id);
   };
 
   return {
@@ -63,6 +67,7 @@ export function createMemoryStore(): Store {
     async unfinishedRuns() {
       return runs.unfinished();
     },
+    ...decisions.store,
   };
 }
 
@@ -86,6 +91,7 @@ function keepReport(reports: Map<string, ErrorReport[]>, report: ErrorReport): v
 function createRunTable() {
   const running = new Map<string, RunRecord>();
   const finished = new Map<string, RunRecord>();
+  const finishedOf = new Map<string, string[]>();
   return {
     get: (uuid: string) => running.get(uuid) ?? finished.get(uuid),
     unfinished: () => [...running.values()],
@@ -97,8 +103,9 @@ function createRunTable() {
       }
       running.delete(run.uuid);
       finished.set(run.uuid, value);
-      const [oldest] = finished.keys();
-      if (finished.size > FINISHED_RUNS_KEPT && oldest !== undefined) finished.delete(oldest);
+      const same = finishedOf.get(run.procedure) ?? [];
+      finishedOf.set(run.procedure, same);
+      if (same.push(run.uuid) > FINISHED_RUNS_KEPT) finished.delete(same.shift() ?? '');
     },
   };
 }

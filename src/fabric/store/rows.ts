@@ -1,12 +1,13 @@
 import type { Mode, Status } from '../../wire/topology.js';
 import type { Row, SqlValue } from './sql-database.js';
-import type { ErrorReport, GroupRecord, RunEvent, RunRecord, ServerRecord } from './store.js';
+import type { Decision, DecisionEvent, ErrorReport, GroupRecord, RunEvent, RunRecord, ServerRecord } from './store.js';
 
 /** Rows of the tables and the records that they stand for. */
 
 export const GROUP_COLUMNS = 'id, description, active, primary_uuid, primary_since, baseline, version';
 export const SERVER_COLUMNS = 'uuid, group_id, host, port, status, mode, weight, needs_fencing';
 export const REPORT_COLUMNS = 'server_uuid, reporter, error, reported_at';
+export const DECISION_COLUMNS = 'decided_at, group_id, server_uuid, event, asked_by, sentence';
 export const RUN_COLUMNS = 'uuid, name, group_id, step, data, ended, error, events';
 
 export function groupRow(group: GroupRecord): SqlValue[] {
@@ -54,6 +55,21 @@ export function reportOf(row: Row): ErrorReport {
     reporter: String(row.reporter),
     error: String(row.error),
     at: Number(row.reported_at),
+  };
+}
+
+export function decisionRow({ at, group, server, event, by, sentence }: Decision): SqlValue[] {
+  return [at, group, server, event, by, sentence];
+}
+
+export function decisionOf(row: Row): Decision {
+  return {
+    at: Number(row.decided_at),
+    group: String(row.group_id),
+    server: textOrNull(row.server_uuid),
+    event: String(row.event) as DecisionEvent,
+    by: String(row.asked_by),
+    sentence: String(row.sentence),
   };
 }
 

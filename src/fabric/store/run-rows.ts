@@ -4,8 +4,9 @@ import type { RunRecord } from './store.js';
 
 /** The runs of procedures in an SQL database. */
 
+/** Of each procedure, so that a flood of reports does not push out the promotions. */
 const KEPT = 1_000;
-/** So many finished runs come together before the oldest go. */
+/** So many finished runs of one come together before the oldest go. */
 const BATCH = 100;
 
 export async function readRun(uuid: string, session: SqlSession): Promise<RunRecord | undefined> {
@@ -15,7 +16,7 @@ export async function readRun(uuid: string, session: SqlSession): Promise<RunRec
 
 /** In a transaction. */
 export async function writeRun(run: RunRecord, session: SqlSession): Promise<void> {
-  const ended = run.finished ? await nextPlace(session) : null;
+  const ended = run.finished ? await nextPlace(run.procedure, session) : null;
   const [known] = await session.query('SELECT seq FROM fabric_procedures WHERE uuid = ?', [run.uuid]);
   const [uuid, ...rest] = runRow(run, ended);
   if (known) {
@@ -27,12 +28,15 @@ export async function writeRun(run: RunRecord, session: SqlSession): Promise<voi
     await session.execute(insert, [uuid ?? '', ...rest]);
   }
   if (ended !== null && ended % BATCH === 0) {
-    await session.execute('DELETE FROM fabric_procedures WHERE ended <= ?', [ended - KEPT]);
+    await session.execute('DELETE FROM fabric_procedures WHERE name = ? AND ended <= ?', [run.procedure, ended - KEPT]);
   }
 }
 
 /** Two nodes may come to the same one, which does no harm. */
-async function nextPlace(session: SqlSession): Promise<number> {
-  const [row] = await session.query('SELECT COALESCE(MAX(ended), 0) + 1 AS place FROM fabric_procedures');
+async function nextPlace(procedure: string, session: SqlSession): Promise<number> {
+  const [row] = await session.query(
+    'SELECT COALESCE(MAX(ended), 0) + 1 AS place FROM fabric_procedures WHERE name = ?',
+    [procedure],
+  );
   return Number(row?.place);
 }

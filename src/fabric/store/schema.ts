@@ -2,7 +2,10 @@ import type { Dialect, SqlSession } from './sql-database.js';
 
 /** The tables of the state store: one schema in the words of both SQLite and MySQL (5.6 and newer), and how it came to be. */
 
-const TABLES = ['fabric_state', 'fabric_groups', 'fabric_servers', 'fabric_error_log', 'fabric_procedures'] as const;
+const TABLES = [
+  ...['fabric_state', 'fabric_groups', 'fabric_servers', 'fabric_error_log', 'fabric_procedures'],
+  ...['fabric_decisions', 'fabric_counts'],
+] as const;
 
 const VERSION_TABLE = 'fabric_schema';
 
@@ -40,6 +43,18 @@ const MIGRATIONS: readonly ((dialect: Dialect) => readonly string[])[] = [
     'CREATE INDEX fabric_error_log_server ON fabric_error_log (server_uuid, reported_at)',
     'CREATE INDEX fabric_procedures_uuid ON fabric_procedures (uuid)',
     'CREATE INDEX fabric_procedures_ended ON fabric_procedures (ended)',
+  ],
+  ({ serial, table }) => [
+    `CREATE TABLE IF NOT EXISTS fabric_decisions (
+      seq ${serial}, decided_at BIGINT NOT NULL, group_id VARCHAR(64) NOT NULL, server_uuid VARCHAR(40), event VARCHAR(32) NOT NULL,
+      asked_by TEXT NOT NULL, sentence LONGTEXT NOT NULL
+    )${table}`,
+    `CREATE TABLE IF NOT EXISTS fabric_counts (
+      kind VARCHAR(16) NOT NULL, subject VARCHAR(64) NOT NULL, event VARCHAR(32) NOT NULL, total BIGINT NOT NULL,
+      PRIMARY KEY (kind, subject, event)
+    )${table}`,
+    'CREATE INDEX fabric_decisions_group ON fabric_decisions (group_id, seq)',
+    'CREATE INDEX fabric_procedures_name ON fabric_procedures (name, ended)',
   ],
 ];
 

@@ -1,9 +1,10 @@
+import { addCounts, createDecisionLog, readCounts } from './decision-log.js';
 import { addressKey, createGroupTable, type GroupTable } from './group-table.js';
 import { createReportLog } from './report-log.js';
 import { GROUP_COLUMNS, groupOf, groupRow, places, runOf, SERVER_COLUMNS, serverOf, serverRow } from './rows.js';
 import { readRun, writeRun } from './run-rows.js';
 import { migrate } from './schema.js';
-import type { Row, SqlDatabase, SqlSession } from './sql-database.js';
+import type { Row, SqlDatabase, SqlSession, Work } from './sql-database.js';
 import { type GroupRecord, type ServerRecord, type Store, StoreConflict } from './store.js';
 
 /**
@@ -20,7 +21,9 @@ export function createSqlStore(database: SqlDatabase): Store {
   const table = createGroupTable();
   const picture = createPicture(table, database);
   const exclusive = createQueue();
-  const log = createReportLog(work => exclusive(() => database.write(work, true)));
+  const relaxed = (work: Work<void>) => exclusive(() => database.write(work, true));
+  const log = createReportLog(relaxed);
+  const decisions = createDecisionLog(relaxed);
   let refreshing: Promise<void> | undefined;
   let poll: NodeJS.Timeout | undefined;
 
@@ -95,6 +98,10 @@ export function createSqlStore(database: SqlDatabase): Store {
           return rows.map(runOf);
         }),
       ),
+    addDecision: decisions.add,
+    decisions: (group, limit) => exclusive(() => database.look(session => decisions.latest(group, limit, session))),
+    addCounts: counts => relaxed(session => addCounts(counts, session)),
+    counts: kind => exclusive(() => database.look(session => readCounts(kind, session))),
   };
 }
 
@@ -173,6 +180,7 @@ async function writeGroup(session: SqlSession, previous?: GroupRecord, next?: Gr
   for (const { uuid } of previous?.servers ?? []) {
     if (!kept.has(uuid)) await session.execute('DELETE FROM fabric_error_log WHERE server_uuid = ?', [uuid]);
   }
+  if (!next) await session.execute("DELETE FROM fabric_counts WHERE kind = 'group' AND subject = ?", [previous?.id ?? '']);
   const removals = next ? '' : ', removals = removals + 1';
   await session.execute(`UPDATE fabric_state SET revision = revision + 1${removals} WHERE id = 1`);
 }

@@ -65,6 +65,50 @@ export interface RunRecord {
   readonly events: readonly RunEvent[];
 }
 
+/** What a decision of the node is about. */
+export type DecisionEvent =
+  | 'suspected'
+  | 'faulty'
+  | 'fenced'
+  | 'candidate'
+  | 'promoted'
+  | 'demoted'
+  | 'failed'
+  | 'waiting'
+  | 'repointed'
+  | 'membership'
+  | 'status'
+  | 'group';
+
+/** What the node decided, and why: one row of its audit trail. */
+export interface Decision {
+  /** Epoch ms. */
+  readonly at: number;
+  readonly group: string;
+  /** uuid; null: the group as a whole. */
+  readonly server: string | null;
+  readonly event: DecisionEvent;
+  /** Who asked for it: a command and its user, the detector, a reporter, or the node itself. */
+  readonly by: string;
+  /** With its evidence. */
+  readonly sentence: string;
+}
+
+export const DECISIONS_KEPT_PER_GROUP = 1_000;
+export const DECISIONS_KEPT = 100_000;
+
+/** Events that are counted by group. */
+export const COUNTED: ReadonlySet<DecisionEvent> = new Set(['promoted', 'demoted']);
+
+/** How often it happened: a command was called, a group's primary promoted. */
+export interface Count {
+  readonly kind: 'command' | 'group';
+  /** Name of the command or the group. */
+  readonly subject: string;
+  readonly event: string;
+  readonly total: number;
+}
+
 export interface Store {
   /** Grows with every change that a command could show; answers are kept until it does. */
   readonly revision: number;
@@ -94,10 +138,18 @@ export interface Store {
 
   /** Writes the run whole: when it starts, after each step, and when it ends. */
   saveRun(run: RunRecord): Promise<void>;
-  /** Of finished runs only the latest 1,000 are sure to be found. */
+  /** Of finished runs only the latest 1,000 of each procedure are sure to be found. */
   run(uuid: string): Promise<RunRecord | undefined>;
   /** Runs that have not finished, in the order in which they began: what a node finds after a crash. */
   unfinishedRuns(): Promise<readonly RunRecord[]>;
+
+  /** The oldest of a group go when there are more than {@link DECISIONS_KEPT_PER_GROUP}. Promotions and demotions are counted. */
+  addDecision(decision: Decision): Promise<void>;
+  /** The latest `limit`, oldest first; `group` null: of all groups. Those of a group that is no more are kept. */
+  decisions(group: string | null, limit: number): Promise<readonly Decision[]>;
+  addCounts(counts: readonly Count[]): Promise<void>;
+  /** Ordered by subject and event. Those of a group are forgotten with it. */
+  counts(kind: Count['kind']): Promise<readonly Count[]>;
 }
 
 /** Somebody else changed the group since it was read. */
