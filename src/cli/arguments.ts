@@ -116,6 +116,7 @@ export function wireArguments(command: CliCommand, line: CommandLine): XmlRpcVal
   return command.params.map(({ name, type, default: fallback }) => {
     if (fallback === undefined) return words.shift() ?? null;
     if (type === 'bool') return line.flags.has(name) ? !fallback : fallback;
+    if (type === 'list') return line.values.get(name) ?? fallback;
     return lastValue(line, name) ?? fallback;
   });
 }

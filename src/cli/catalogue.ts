@@ -12,7 +12,7 @@ export interface CliCommand extends Pick<Command, 'name' | 'doc' | 'params'> {
 const LOCAL_COMMANDS = [
   {
     name: 'manage.start',
-    doc: 'Run a Fabric node in the foreground, until SIGTERM or SIGINT.',
+    doc: 'Run a Fabric node in the foreground, until SIGTERM, SIGINT or `manage stop`.',
     params: [],
     sets: null,
   },

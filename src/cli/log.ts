@@ -1,7 +1,6 @@
 import { type LevelWithSilent, pino } from 'pino';
 import type { Config } from '../fabric/config-file.js';
-import type { LogLevel } from '../fabric/config-keys.js';
-import type { Log } from '../fabric/log.js';
+import type { Log, LogLevel } from '../fabric/log.js';
 import { CliError } from './failure.js';
 
 /** The log of a node that runs by itself: one line of JSON for each sentence, on stderr or in a file. */
@@ -32,6 +31,9 @@ export function openLog({ level, file }: Config['logging']): Log {
     info: sentence => logger.info(sentence),
     warn: sentence => logger.warn(sentence),
     error: sentence => logger.error(sentence),
+    setLevel: wanted => {
+      logger.level = LEVELS[wanted];
+    },
   };
 }
 

@@ -8,8 +8,13 @@ import type { CliCommand } from './catalogue.js';
 export function formatReply(reply: DecodedReply, command: CliCommand): string {
   const head = `Fabric UUID:  ${printable(reply.fabricUuid)}\nTime-To-Live: ${reply.ttl}\n\n`;
   if (reply.error !== '') return `${head}${reply.error.split('\n').map(printable).join('\n')}\n\n`;
-  const tables = reply.resultSets.map((set, index) => `${formatTable(set, command.sets?.[index] ?? [])}\n`);
+  const tables = reply.resultSets.map(set => `${formatTable(set, declaredFor(set, command))}\n`);
   return `${head}${tables.join('')}\n`;
+}
+
+/** A command may answer with a set more than once, or not at all: it is known by its columns. */
+function declaredFor({ columns }: DecodedResultSet, { sets }: CliCommand) {
+  return sets?.find(declared => declared.map(({ name }) => name).join() === columns.join()) ?? [];
 }
 
 /** For programs: rows by the names of their columns, and null instead of an empty error. */

@@ -8,7 +8,7 @@ import { openLog } from './log.js';
 
 /** `manage start`: a node in this process, until a signal ends it. */
 
-/** @returns the exit status: 0 after SIGTERM, 130 after SIGINT. */
+/** @returns the exit status: 0 after SIGTERM and `manage stop`, 130 after SIGINT. */
 export async function startNode(config: Config, io: Io): Promise<number> {
   const log = openLog(config.logging);
   const fabric = complete(() => createFabric({ ...config.options, log }));
@@ -17,8 +17,8 @@ export async function startNode(config: Config, io: Io): Promise<number> {
   // Asked for first, so that a signal during the start is not lost.
   const signal = io.signal();
   await start(fabric, log);
-  const received = await signal;
-  log.info(`Stopping, because of ${received}.`);
+  const received = await Promise.race([signal, fabric.stopped()]);
+  if (received) log.info(`Stopping, because of ${received}.`);
   await fabric.stop();
   return received === 'SIGINT' ? 130 : 0;
 }

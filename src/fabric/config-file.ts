@@ -8,10 +8,10 @@ import {
   type ConfigValue,
   configKeyOf,
   knownNames,
-  type LogLevel,
   originalKeyNote,
   variableOf,
 } from './config-keys.js';
+import type { LogLevel } from './log.js';
 import { parseAddress } from './model.js';
 import { type FabricNodeOptions, type OptionError, XMLRPC_PORT } from './options.js';
 

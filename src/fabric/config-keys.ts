@@ -1,3 +1,4 @@
+import { LOG_LEVELS } from './log.js';
 import { OPTION_TABLE, type OptionRow } from './options.js';
 
 /** The keys of fabric.cfg: those of the option table in the original's spelling, the log's, and those of the original that mean nothing here. */
@@ -18,9 +19,6 @@ export interface ConfigKey {
   /** What is wrong with a value, or null. */
   readonly problem: (value: ConfigValue) => string | null;
 }
-
-export const LOG_LEVELS = ['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 

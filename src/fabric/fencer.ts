@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY } from '../wire/topology.js';
+import { decided } from './audit.js';
 import type { Context } from './context.js';
 import { changeGroup, withServer } from './procedures/group-record.js';
 import type { Procedure, Runner, StepContext } from './procedures/run.js';
@@ -111,7 +112,8 @@ function fenceReturned(group: string, uuid: string): Procedure {
       await sleep(SETTLE);
       await server.fence();
       await changeGroup(context, group, stored => withServer(stored, uuid, { needsFencing: false }));
-      context.log.warn(`server ${uuid} (${record.host}:${record.port}) of group ${group} came back and is fenced`);
+      const sentence = `server ${uuid} (${record.host}:${record.port}) of group ${group} came back and is fenced`;
+      decided(context, { group, server: uuid, event: 'fenced', level: 'warn', sentence });
     },
   };
   return { name: 'fence', group, data: { server: uuid }, steps: [step] };

@@ -15,6 +15,7 @@ import { recoverRuns } from './procedures/recover.js';
 import { createRunner } from './procedures/run.js';
 import { createReplication } from './replication/admin-connection.js';
 import type { Address } from './replication/replication.js';
+import { createStatistics } from './statistics.js';
 import { createStore } from './store/create.js';
 
 /** The composition root: here, and nowhere else, the parts of a node are made and put together. */
@@ -23,8 +24,10 @@ import { createStore } from './store/create.js';
 export interface Fabric {
   /** Opens the store, ends what a killed node left unfinished, watches the active groups and listens. Started twice is started. Rejects when it cannot listen. */
   start(): Promise<void>;
-  /** Ends everything, in a bounded time; procedures under way get 10 s. Stopped twice is stopped. */
+  /** Ends everything, in a bounded time; procedures under way get 10 s, and are gone on with at the next start. Stopped twice is stopped. */
   stop(): Promise<void>;
+  /** Resolves when the node has stopped, by `stop()` or by the command `manage.stop`. */
+  stopped(): Promise<void>;
   /** Where it listens: while the node runs, with the ports that it really got. */
   readonly address: FabricAddress;
   /**
@@ -75,13 +78,21 @@ export function createNode(context: Context): Fabric {
   const { options } = context;
   let running: Promise<RunningNode> | undefined;
   let stopping: Promise<void> = Promise.resolve();
+  const waiting: (() => void)[] = [];
   let address = configuredAddress(options);
 
   const startOnce = async (): Promise<RunningNode> => {
     await stopping;
-    const node = await startNode(context);
+    const node = await startNode(context, () => void stop());
     address = node.address;
     return node;
+  };
+  const stop = async (): Promise<void> => {
+    const node = running;
+    running = undefined;
+    if (node) stopping = node.then(started => started.stop()).catch(() => {});
+    await stopping;
+    for (const tell of waiting.splice(0)) tell();
   };
   const current = async (): Promise<RunningNode> => {
     if (!running) throw new Error('This Fabric node is not running: start() it first.');
@@ -102,10 +113,9 @@ export function createNode(context: Context): Fabric {
         throw error;
       }
     },
-    async stop() {
-      const node = running;
-      running = undefined;
-      if (node) stopping = node.then(started => started.stop()).catch(() => {});
+    stop,
+    async stopped() {
+      if (running) await new Promise<void>(resolve => waiting.push(resolve));
       await stopping;
     },
     async call(name, ...args) {
@@ -121,7 +131,7 @@ interface RunningNode {
   stop(): Promise<void>;
 }
 
-async function startNode(context: Context): Promise<RunningNode> {
+async function startNode(context: Context, shutDown: () => void): Promise<RunningNode> {
   const { store, options, log } = context;
   const runner = createRunner(context);
   try {
@@ -132,13 +142,16 @@ async function startNode(context: Context): Promise<RunningNode> {
     throw error;
   }
   const detector = createDetector(context, runner);
+  const statistics = createStatistics(context);
   const listening: ListeningEndpoint[] = [];
-  const commandContext: CommandContext = { ...context, runner, detector, commands, endpoints: () => listening };
+  const own = { endpoints: () => listening, statistics, startedAt: context.now(), shutDown };
+  const commandContext: CommandContext = { ...context, runner, detector, commands, ...own };
   const endpoints: Endpoint[] = [];
 
   const stop = async (): Promise<void> => {
     await detector.stop();
     await Promise.all([runner.stop(GRACE_MS), ...endpoints.map(endpoint => endpoint.stop(GRACE_MS))]);
+    await statistics.stop();
     await store.close();
     log.info('Stopped.');
   };

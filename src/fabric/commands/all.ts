@@ -1,8 +1,10 @@
 import type { Command } from './define.js';
 import { dumpCommands } from './dump.js';
+import { eventCommands } from './event.js';
 import { groupCommands } from './group.js';
 import { manageCommands } from './manage.js';
 import { serverCommands } from './server.js';
+import { statisticsCommands } from './statistics.js';
 import { threatCommands } from './threat.js';
 
 const declared: readonly Command[] = [
@@ -11,6 +13,8 @@ const declared: readonly Command[] = [
   ...serverCommands,
   ...threatCommands,
   ...dumpCommands,
+  ...eventCommands,
+  ...statisticsCommands,
 ];
 
 /** Every command there is, by name. A new one is one object in the file of its group. */

@@ -3,6 +3,7 @@ import type { Context } from '../context.js';
 import { CommandError, type CommandErrorKind } from '../errors.js';
 import type { Procedure, Runner } from '../procedures/run.js';
 import { AdminError } from '../replication/replication.js';
+import type { Statistics } from '../statistics.js';
 import type { RunRecord } from '../store/store.js';
 
 /** A command is declared once, as one object; endpoints, CLI, help and manual derive from it. */
@@ -18,6 +19,11 @@ export interface CommandContext extends Context {
   readonly commands: ReadonlyMap<string, Command>;
   /** Where this node listens, by protocol. */
   readonly endpoints: () => readonly ListeningEndpoint[];
+  readonly statistics: Statistics;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  /** Ends the node, when what is under way has been answered. */
+  readonly shutDown: () => void;
 }
 
 export interface ListeningEndpoint {
@@ -26,15 +32,17 @@ export interface ListeningEndpoint {
   readonly port: number;
 }
 
-type Argument = string | number | boolean;
-type ParamType = 'string' | 'int' | 'float' | 'bool' | 'any';
+type Scalar = string | number | boolean;
+type Argument = Scalar | readonly string[];
+/** `list` is of texts; one text is its parts between commas. */
+type ParamType = 'string' | 'int' | 'float' | 'bool' | 'any' | 'list';
 
 export interface Param {
   readonly name: string;
   readonly doc: string;
   readonly type: ParamType;
   /** What it is when it is not given, or nil; without a default it must be given. */
-  readonly default?: Argument | null;
+  readonly default?: Scalar | null;
 }
 
 type TypeOf<T extends ParamType> = {
@@ -42,7 +50,8 @@ type TypeOf<T extends ParamType> = {
   int: number;
   float: number;
   bool: boolean;
-  any: Argument;
+  any: Scalar;
+  list: readonly string[];
 }[T];
 
 /** Arguments by the wire's name, typed by the parameters. */
@@ -109,13 +118,13 @@ const SYNCHRONOUS = {
   default: true,
 } as const satisfies Param;
 
-const OUTCOME = [
+export const OUTCOME = [
   column('uuid', 'string'),
   column('finished', 'bool'),
   column('success', 'bool'),
   column('result', 'bool'),
 ];
-const HISTORY = [
+export const HISTORY = [
   column('state', 'int'),
   column('success', 'int'),
   column('when', 'double'),
@@ -135,13 +144,15 @@ export function procedure<const P extends readonly Param[]>(declaration: Procedu
     async run(args, context) {
       const plan = await declaration.plan(args as Args<P>, context);
       const { uuid, done } =
-        'steps' in plan ? context.runner.run(plan) : { uuid: plan.uuid, done: Promise.resolve(plan) };
+        'steps' in plan ? context.runner.run(plan, name) : { uuid: plan.uuid, done: Promise.resolve(plan) };
+      if (!args.synchronous) void done.then(({ error }) => error !== null && context.statistics.failed(name));
       return args.synchronous ? outcome(await done) : [{ columns: [column('uuid', 'string')], rows: [[uuid]] }];
     },
   };
 }
 
-function outcome(run: RunRecord): readonly ResultSet[] {
+/** The two result sets of a run that has ended. @throws CommandError when it failed. */
+export function outcome(run: RunRecord): readonly ResultSet[] {
   if (run.error !== null) throw recordedError(run.error);
   return [
     { columns: OUTCOME, rows: [[run.uuid, true, true, true]] },
@@ -170,6 +181,13 @@ export interface CommandReply {
 export async function dispatch(context: CommandContext, name: string, args: readonly unknown[]): Promise<CommandReply> {
   const command = context.commands.get(name);
   if (!command) return failure('CommandError', notSupported(name));
+  context.statistics.called(name);
+  const reply = await answer(context, command, args);
+  if (reply.error !== '') context.statistics.failed(name);
+  return reply;
+}
+
+async function answer(context: CommandContext, command: Command, args: readonly unknown[]): Promise<CommandReply> {
   const bound = bindArguments(command, args);
   if ('problem' in bound) return failure('CommandError', bound.problem);
   try {
@@ -226,16 +244,28 @@ const KINDS: Readonly<Record<ParamType, string>> = {
   float: 'a number',
   bool: 'true or false',
   any: 'text or a number',
+  list: 'a list of texts',
 };
 
 /** The value in the parameter's type; `undefined` when it is of another kind. Numbers and booleans may come as text, as the CLI sends them. */
 function convert(value: unknown, type: ParamType): Argument | undefined {
+  if (type === 'list') return convertList(value);
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') return undefined;
   if (type === 'any') return value;
   if (type === 'string') return String(value);
   if (type === 'bool') return BOOLEANS.get(String(value).toLowerCase());
   const number = typeof value === 'boolean' || value === '' ? Number.NaN : Number(value);
   return Number.isFinite(number) && (type === 'float' || Number.isInteger(number)) ? number : undefined;
+}
+
+function convertList(value: unknown): readonly string[] | undefined {
+  const parts: readonly unknown[] = Array.isArray(value)
+    ? value
+    : typeof value === 'string'
+      ? value.split(',')
+      : [value];
+  if (parts.some(part => typeof part === 'object' || part === undefined)) return undefined;
+  return parts.map(part => String(part).trim()).filter(part => part !== '');
 }
 
 const BOOLEANS = new Map([

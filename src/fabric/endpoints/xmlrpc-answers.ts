@@ -36,7 +36,10 @@ export function createAnswerer(context: CommandContext): (body: Buffer) => Promi
     // Read before the command reads: a change in between makes the kept answer an old one.
     const { revision } = context.store;
     const kept = command.cacheable ? answered.get(call.key) : undefined;
-    if (kept?.revision === revision) return kept.bytes;
+    if (kept?.revision === revision) {
+      context.statistics.called(call.method);
+      return kept.bytes;
+    }
     const reply = await dispatch(context, call.method, call.params);
     const bytes = encode(reply, call.method, context);
     if (command.cacheable && reply.error === '') answered.set(call.key, { revision, bytes });

@@ -1,4 +1,5 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { failoverSteps, fenceOnlySteps } from './failover.js';
@@ -54,10 +55,16 @@ const markFaulty: Step<Declaration> = {
     const group = await requireGroup(context, data.group);
     const server = requireServer(group, data.server);
     if (data.respectFailoverInterval) refuseTooSoon(group, server, context);
-    context.log.warn(
-      `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}`,
-    );
     await changeGroup(context, data.group, stored => withServer(stored, server.uuid, { status: STATUS_FAULTY }));
+    const sentence = `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}`;
+    decided(context, {
+      group: group.id,
+      server: server.uuid,
+      event: 'faulty',
+      level: 'warn',
+      by: data.reporter,
+      sentence,
+    });
     data.kind = 'nothing';
     if (server.uuid !== group.primary) return;
     data.old = server.uuid;

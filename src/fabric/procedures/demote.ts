@@ -1,4 +1,5 @@
 import { MODE_READONLY, STATUS_FAULTY, STATUS_PRIMARY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
@@ -50,7 +51,8 @@ const blockWrites: Step<Demotion> = {
     if (!primary) throw new CommandError('GroupError', phrases.noPrimary(id));
     if (primary.status !== STATUS_FAULTY) await fence(primary, data, context);
     await changeGroup(context, id, stored => withoutPrimary(stored, primary, context.now()));
-    context.log.info(`group ${id} has no primary any more: ${primary.uuid} was demoted`);
+    const sentence = `group ${id} has no primary any more: ${primary.uuid} was demoted`;
+    decided(context, { group: id, server: primary.uuid, event: 'demoted', sentence });
   },
   async undo({ before, fenced }, context) {
     if (!before || !fenced) return;
@@ -85,18 +87,25 @@ const stopReplication: Step<Demotion> = {
     const fenced = requireServer(group, data.fenced ?? '');
     const executed = await (await context.sessions.to(fenced, patience(context))).executed();
     const alive = group.servers.filter(({ status }) => status !== STATUS_FAULTY);
-    await Promise.all(alive.map(server => stopWhenCaughtUp(server, executed, context)));
+    await Promise.all(alive.map(server => stopWhenCaughtUp(server, group.id, executed, context)));
   },
 };
 
-async function stopWhenCaughtUp(record: ServerRecord, executed: string, context: StepContext): Promise<void> {
+async function stopWhenCaughtUp(
+  record: ServerRecord,
+  group: string,
+  executed: string,
+  context: StepContext,
+): Promise<void> {
+  const warn = (sentence: string) =>
+    decided(context, { group, server: record.uuid, event: 'repointed', level: 'warn', sentence });
   try {
     const server = await context.sessions.to(record, patience(context));
     if (!(await server.waitForExecuted(executed, CATCH_UP))) {
-      context.log.warn(`server ${record.uuid} lacks transactions of the demoted primary`);
+      warn(`server ${record.uuid} of group ${group} lacks transactions of the demoted primary`);
     }
     await server.stopReplication();
   } catch (error) {
-    context.log.warn(`replication on server ${record.uuid} could not be stopped: ${describe(error)}`);
+    warn(`replication on server ${record.uuid} of group ${group} could not be stopped: ${describe(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
@@ -41,6 +42,7 @@ const fenceLost: Step<Promotion> = {
 };
 
 async function fenceIfReachable(data: Promotion, uuid: string, context: StepContext): Promise<boolean> {
+  const tell = (sentence: string) => decided(context, { group: data.group, server: uuid, event: 'fenced', sentence });
   try {
     const record = await recordOf(uuid, data, context);
     const patience = data.believedDead ? FENCE_PATIENCE : shortPatience(context);
@@ -48,12 +50,10 @@ async function fenceIfReachable(data: Promotion, uuid: string, context: StepCont
     await server.fence();
     await server.killClients();
     data.oldExecuted = await server.executed();
-    context.log.info(`the lost primary ${uuid} of group ${data.group} answers and is fenced`);
+    tell(`the lost primary ${uuid} of group ${data.group} answers and is fenced`);
     return true;
   } catch (error) {
-    context.log.info(
-      `the lost primary ${uuid} of group ${data.group} is fenced when it comes back, not now: ${describe(error)}`,
-    );
+    tell(`the lost primary ${uuid} of group ${data.group} is fenced when it comes back, not now: ${describe(error)}`);
     return false;
   }
 }
@@ -64,8 +64,12 @@ const chooseSuccessor: Step<Promotion> = {
     const group = await requireGroup(context, data.group);
     if (data.asked !== null) checkAsked(data.asked, data, group);
     const found = await survey(data, group, context);
-    for (const reason of found.excluded.values()) context.log.warn(`no candidate in group ${group.id}: ${reason}`);
+    for (const [server, reason] of found.excluded) {
+      const sentence = `no candidate in group ${group.id}: ${reason}`;
+      decided(context, { group: group.id, server, event: 'candidate', level: 'warn', sentence });
+    }
     data.order = data.asked === null ? chooseFreely(data, group, found) : chooseAsked(data.asked, group, found);
+    tellChoice(data, found, context);
   },
   /** The secondaries wait for the old primary again, should it come back. */
   async undo(data, context) {
@@ -81,6 +85,14 @@ const chooseSuccessor: Step<Promotion> = {
     );
   },
 };
+
+function tellChoice({ group, order, asked }: Promotion, { valid }: Survey, context: StepContext): void {
+  const [server = ''] = order;
+  const evidence = valid.map(({ uuid, executed }) => `${uuid} has ${executed || 'no transactions'}`).join('; ');
+  const why = asked === null ? 'the most advanced comes first' : 'it was named';
+  const sentence = `the candidates of group ${group} are, best first, ${order.join(', ')}: ${why} (${evidence || 'nobody else answers'})`;
+  decided(context, { group, server, event: 'candidate', sentence });
+}
 
 function checkAsked(asked: string, data: Promotion, group: GroupRecord): void {
   const { uuid, status } = requireServer(group, asked);
@@ -118,7 +130,8 @@ const openSuccessor: Step<Promotion> = {
         return;
       } catch (error) {
         failures.push(`Server (${uuid}): ${describe(error)}.`);
-        context.log.warn(`server ${uuid} of group ${data.group} could not be promoted: ${describe(error)}`);
+        const sentence = `server ${uuid} of group ${data.group} could not be promoted: ${describe(error)}`;
+        decided(context, { group: data.group, server: uuid, event: 'candidate', level: 'warn', sentence });
         await shut(uuid, data, context);
       }
     }

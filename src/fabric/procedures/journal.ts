@@ -12,6 +12,8 @@ export interface Journal {
   stepDone(name: string): Promise<void>;
   /** Records that what was done will be taken back, with what the failed step knows. Never rejects. */
   failed(error: string): Promise<void>;
+  /** The run as it is, which is not recorded any more: the next start finds what was. */
+  leave(error: string): RunRecord;
   /** Never rejects: a run has ended even when the store cannot be told. */
   close(error: string | null): Promise<RunRecord>;
 }
@@ -27,6 +29,7 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
   const events: RunEvent[] = [...(before?.events ?? [])];
   const resumed = { step: before?.step ?? 0, error: before?.error ?? null };
   let { step } = resumed;
+  let left = false;
 
   const record = (finished: boolean, error: string | null): RunRecord => ({
     uuid,
@@ -42,9 +45,13 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     events.push({ state, success, at: context.now(), description });
   };
 
+  const save = async (run: RunRecord) => {
+    if (left) throw new Error('the node has stopped');
+    await context.store.saveRun(run);
+  };
   const tell = async (run: RunRecord) => {
     try {
-      await context.store.saveRun(run);
+      await save(run);
     } catch (cause) {
       context.log.error(`the end of ${procedure.name} (${uuid}) could not be recorded: ${String(cause)}`);
     }
@@ -56,15 +63,19 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     event,
     async open() {
       event(3, 2, before ? 'Taken up again by the node that was started.' : `Triggered by ${procedure.name}.`);
-      await context.store.saveRun(record(false, resumed.error));
+      await save(record(false, resumed.error));
     },
     async stepDone(name) {
       event(5, 2, `Executed action (${name}).`);
       step += 1;
-      await context.store.saveRun(record(false, null));
+      await save(record(false, null));
     },
     async failed(error) {
       await tell(record(false, error));
+    },
+    leave(error) {
+      left = true;
+      return record(false, error);
     },
     close: error => tell(record(true, error)),
   };

@@ -6,6 +6,7 @@ import {
   STATUS_SECONDARY,
   STATUS_SPARE,
 } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { Address, ManagedServer } from '../replication/replication.js';
@@ -54,7 +55,8 @@ const joinGroup: Step<Addition> = {
       ...stored,
       servers: [...stored.servers, newSecondary(uuid, data.address)],
     }));
-    context.log.info(`server ${uuid} (${data.address.host}:${data.address.port}) joined group ${data.group}`);
+    const sentence = `server ${uuid} (${data.address.host}:${data.address.port}) joined group ${data.group}`;
+    decided(context, { group: data.group, server: uuid, event: 'membership', sentence });
   },
   async undo({ touched, address }, context) {
     if (touched) await (await context.sessions.to(address, patience(context))).forgetSource();
@@ -126,11 +128,15 @@ export function removeServer(request: Removal): Procedure<Removal> {
 const leaveGroup: Step<Removal> = {
   name: 'remove the server from the group',
   async run({ group, server }, context) {
+    let left = server;
     await changeGroup(context, group, stored => {
       const { uuid } = requireServer(stored, server);
       if (uuid === stored.primary) throw new CommandError('ServerError', phrases.removePrimary(uuid, group));
+      left = uuid;
       return { ...stored, servers: stored.servers.filter(other => other.uuid !== uuid) };
     });
+    const sentence = `server ${left} left group ${group}`;
+    decided(context, { group, server: left, event: 'membership', sentence });
   },
 };
 
@@ -157,6 +163,8 @@ const takeBack: Step<Repair> = {
     await attach(record, server, primaryOf(group), updateOnly, context);
     const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false } as const;
     await changeGroup(context, id, stored => withServer(stored, record.uuid, change));
+    const sentence = `server ${record.uuid} of group ${id} was FAULTY and is a SPARE: it answers and has no transactions of its own`;
+    decided(context, { group: id, server: record.uuid, event: 'status', sentence });
   },
 };
 

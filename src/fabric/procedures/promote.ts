@@ -1,4 +1,5 @@
 import { MODE_READONLY, MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
@@ -33,7 +34,8 @@ const decide: Step<Promotion> = {
     data.old = old?.uuid ?? null;
     if (data.updateOnly) data.kind = 'store only';
     else data.kind = old && old.status !== STATUS_FAULTY ? 'switchover' : 'failover';
-    context.log.info(`group.promote of group ${group.id} is a ${data.kind}, for ${describePrimary(old)}`);
+    const sentence = `group.promote of group ${group.id} is a ${data.kind}, for ${describePrimary(old)}`;
+    decided(context, { group: group.id, server: data.old, event: 'candidate', sentence });
   },
 };
 
@@ -50,7 +52,11 @@ const updateStore: Step<Promotion> = {
     if (asked === null) {
       throw new CommandError('ProcedureError', phrases.updateOnlyNeedsCandidate());
     }
-    await changeGroup(context, data.group, group => replaced(group, requireServer(group, asked), context.now()));
+    const { primary } = await changeGroup(context, data.group, group =>
+      replaced(group, requireServer(group, asked), context.now()),
+    );
+    const sentence = `server ${primary} is the primary of group ${data.group} in the state store; no server was touched`;
+    decided(context, { group: data.group, server: primary, event: 'promoted', sentence });
   },
 };
 

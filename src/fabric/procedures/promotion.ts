@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import { AdminError, type ManagedServer } from '../replication/replication.js';
@@ -96,7 +97,8 @@ export async function shut(uuid: string, data: Promotion, context: StepContext):
     await server.fence();
     await server.killClients();
   } catch (error) {
-    context.log.warn(`server ${uuid} of group ${data.group} could not be fenced after its promotion failed: ${error}`);
+    const sentence = `server ${uuid} of group ${data.group} could not be fenced after its promotion failed: ${describe(error)}`;
+    decided(context, { group: data.group, server: uuid, event: 'faulty', level: 'warn', sentence });
     await changeGroup(context, data.group, group =>
       withServer(group, uuid, { status: STATUS_FAULTY, needsFencing: true }),
     );
@@ -114,9 +116,8 @@ export const commit: Step<Promotion> = {
     const server = await context.sessions.to(record, patience(context));
     const baseline = await server.executed();
     const group = await changeGroup(context, data.group, stored => promoted(stored, data, baseline, context.now()));
-    context.log.info(
-      `server ${record.uuid} (${record.host}:${record.port}) is the primary of group ${group.id}, after ${data.old ?? 'none'}`,
-    );
+    const sentence = `server ${record.uuid} (${record.host}:${record.port}) is the primary of group ${group.id}, after ${data.old ?? 'none'}`;
+    decided(context, { group: group.id, server: record.uuid, event: 'promoted', sentence });
   },
   async undo(data, context) {
     const { before, chosen } = data;
@@ -163,10 +164,12 @@ async function followOrFaulty(
   } catch (error) {
     if (!(error instanceof CommandError) && !(await answers(primary, context))) {
       // Its fault is the new primary's: as a candidate for the next failover it is needed.
-      context.log.warn(`server ${server.uuid} of group ${data.group} cannot follow a primary that does not answer`);
+      const sentence = `server ${server.uuid} of group ${data.group} cannot follow a primary that does not answer`;
+      decided(context, { group: data.group, server: server.uuid, event: 'repointed', level: 'warn', sentence });
       return;
     }
-    context.log.warn(`server ${server.uuid} of group ${data.group} is FAULTY: ${describe(error)}`);
+    const sentence = `server ${server.uuid} of group ${data.group} is FAULTY, it cannot follow the new primary: ${describe(error)}`;
+    decided(context, { group: data.group, server: server.uuid, event: 'faulty', level: 'warn', sentence });
     await changeGroup(context, data.group, group =>
       withServer(group, server.uuid, { status: STATUS_FAULTY, needsFencing: true }),
     ).catch(cause => context.log.error(`server ${server.uuid} could not be marked FAULTY: ${cause}`));

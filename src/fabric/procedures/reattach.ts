@@ -1,4 +1,5 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { changeGroup, requireGroup, withServer } from './group-record.js';
 import { describe, follow } from './promotion.js';
@@ -33,8 +34,10 @@ const followAgain: Step<Reattachment> = {
     try {
       await follow(server, primary, context);
     } catch (error) {
-      context.log.warn(`server ${uuid} of group ${id} came back but does not follow the primary: ${describe(error)}`);
-      if (!(error instanceof CommandError)) return;
+      const errant = error instanceof CommandError;
+      const sentence = `server ${uuid} of group ${id} came back but does not follow the primary: ${describe(error)}`;
+      decided(context, { group: id, server: uuid, event: errant ? 'faulty' : 'repointed', level: 'warn', sentence });
+      if (!errant) return;
       // Errant transactions (invariant 2): it does not count as a secondary until an operator has looked at it.
       await changeGroup(context, id, stored => withServer(stored, uuid, { status: STATUS_FAULTY, needsFencing: true }));
     }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { decided } from '../audit.js';
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { AdminError } from '../replication/replication.js';
@@ -19,6 +20,8 @@ export type Data = Record<string, unknown>;
 
 /** What a step gets: the node's context, and the run's own sessions on the servers. */
 export interface StepContext extends Context {
+  /** Who asked for the run: a command and its user, the detector. */
+  readonly by: string;
   /** Kept from step to step, closed when the run ends, and when a step passes its bound. */
   readonly sessions: Sessions;
 }
@@ -47,17 +50,28 @@ export interface Procedure<D extends Data = Data> {
 }
 
 export interface Runner {
-  /** Starts or queues it behind the group's other procedures; resolves (never rejects) to its uuid at once, `done` settles when it ended. */
-  run<D extends Data>(procedure: Procedure<D>): { readonly uuid: string; readonly done: Promise<RunRecord> };
+  /**
+   * Starts or queues it behind the group's other procedures; `done` settles (never rejects) when it ended.
+   * @param by who asks for it; the node itself if not given.
+   */
+  run<D extends Data>(
+    procedure: Procedure<D>,
+    by?: string,
+  ): { readonly uuid: string; readonly done: Promise<RunRecord> };
   /** Goes on with a run that was recorded and not finished; `procedure` is made of what was recorded. As `run` otherwise. */
   resume<D extends Data>(record: RunRecord, procedure: Procedure<D>): { readonly done: Promise<RunRecord> };
-  /** Waits for a run that this node knows. @throws CommandError (ProcedureError) when there is none. */
-  wait(uuid: string): Promise<RunRecord>;
+  /**
+   * Waits for a run that is under way, at most `bound` ms, or gives one that has ended, also before this node was started.
+   * @throws CommandError (ProcedureError) when there is none, or it has not ended by then.
+   */
+  wait(uuid: string, bound: number): Promise<RunRecord>;
   /** Whether a procedure of this group runs or waits. */
   busy(group: string): boolean;
-  /** Takes no new procedures and waits for those under way (bounded by `timeout` ms). */
+  /** Takes no new procedures and waits for those under way, at most `timeout` ms; then they are left as they are, for the next start to go on with. */
   stop(timeout: number): Promise<void>;
 }
+
+const STOPPING = 'ProcedureError: This node is stopping and takes no new procedures.';
 
 const STEP_BOUND = 60_000;
 const UNDO_BOUND = 30_000;
@@ -66,61 +80,76 @@ const UNDO_BOUND = 30_000;
 export function createRunner(context: Context): Runner {
   const lock = createGroupLock();
   const active = new Map<string, Promise<RunRecord>>();
+  const leaving = new AbortController();
   let stopped = false;
 
-  const start = <D extends Data>(procedure: Procedure<D>, uuid: string, before?: RunRecord) => {
+  const start = <D extends Data>(procedure: Procedure<D>, uuid: string, by: string, before?: RunRecord) => {
     const journal = createJournal(procedure, uuid, context, before);
-    const done = lock.hold(procedure.group, () => carryOut(procedure, journal, context));
+    const done = lock.hold(procedure.group, () => carryOut(procedure, journal, { ...context, by }, leaving.signal));
     active.set(uuid, done);
     void done.finally(() => active.delete(uuid));
     return { uuid, done };
   };
 
   return {
-    run(procedure) {
+    run(procedure, by = 'the node') {
       const uuid = randomUUID();
-      if (!stopped) return start(procedure, uuid);
-      const late = 'ProcedureError: This node is stopping and takes no new procedures.';
-      return { uuid, done: createJournal(procedure, uuid, context).close(late) };
+      if (!stopped) return start(procedure, uuid, by);
+      return { uuid, done: createJournal(procedure, uuid, context).close(STOPPING) };
     },
-    resume: (record, procedure) => start(procedure, record.uuid, record),
-    async wait(uuid) {
+    resume: (record, procedure) => start(procedure, record.uuid, 'the node, started again', record),
+    async wait(uuid, bound) {
       const running = active.get(uuid);
-      if (running) return running;
-      const record = await context.store.run(uuid);
+      const record = await (running ? within(bound, `Procedure (${uuid})`, running) : context.store.run(uuid));
       if (record?.finished) return record;
-      throw new CommandError('ProcedureError', `Procedure (${uuid}) was not found.`);
+      const why = record ? 'has not ended, and is not under way in this node' : 'was not found';
+      throw new CommandError('ProcedureError', `Procedure (${uuid}) ${why}.`);
     },
     busy: group => lock.held(group),
     async stop(timeout) {
       stopped = true;
       await within(timeout, 'the procedures under way', Promise.all(active.values())).catch(() => {
-        context.log.warn(`stopped while ${active.size} procedures were under way`);
+        context.log.warn(`stopped while ${active.size} procedures were under way: the next start goes on with them`);
       });
+      leaving.abort(new Left());
+      await Promise.all(active.values());
     },
   };
+}
+
+/** The node stops without waiting any longer: the run stays as it was last recorded. */
+class Left extends CommandError {
+  constructor() {
+    super('ProcedureError', 'The node has stopped; the next start goes on with this procedure.');
+  }
 }
 
 /** Never rejects: a failure is in the record. */
 async function carryOut<D extends Data>(
   procedure: Procedure<D>,
   journal: Journal,
-  context: Context,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
 ): Promise<RunRecord> {
+  // One that only waited for its turn is as if it had never been asked for.
+  if (leaving.aborted) return journal.close(STOPPING);
   const sessions = createSessions(context.replication);
   const standing: Step<D>[] = [];
   try {
     await journal.open();
-    await goThrough(procedure, standing, journal, { ...context, sessions });
+    await unless(leaving, goThrough(procedure, standing, journal, { ...context, sessions }));
     return await journal.close(null);
   } catch (error) {
+    if (leaving.aborted) return journal.leave(describeError(error));
     const failed = standing.at(-1);
     if (failed) journal.event(5, 1, `Tried to execute action (${failed.name}).`);
-    context.log.warn(`${procedure.name} of group ${procedure.group} failed: ${describeError(error)}`);
+    const sentence = `${procedure.name} of group ${procedure.group} failed: ${describeError(error)}`;
+    decided(context, { group: procedure.group, event: 'failed', level: 'warn', sentence });
     // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
     sessions.close();
     if (standing.some(({ undo }) => undo)) await journal.failed(describeError(error));
-    await takeBack(standing, procedure, context);
+    if (!leaving.aborted) await unless(leaving, takeBack(standing, procedure, context)).catch(() => {});
+    if (leaving.aborted) return journal.leave(describeError(error));
     return await journal.close(describeError(error));
   } finally {
     sessions.close();
@@ -161,7 +190,7 @@ function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {
 async function takeBack<D extends Data>(
   steps: readonly Step<D>[],
   procedure: Procedure<D>,
-  context: Context,
+  context: Context & { readonly by: string },
 ): Promise<void> {
   for (const step of [...steps].reverse()) {
     if (!step.undo) continue;
@@ -181,6 +210,22 @@ function describeError(error: unknown): string {
   if (error instanceof CommandError) return `${error.kind}: ${error.message}`;
   if (error instanceof AdminError) return `DatabaseError: ${error.message}`;
   return error instanceof Error ? error.message : String(error);
+}
+
+/** `work`, or the signal's reason as soon as that is aborted. */
+async function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let leave = () => {};
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+  });
+  try {
+    return await Promise.race([work, left]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+    work.catch(() => {});
+  }
 }
 
 /** Rejects when `work` takes longer than `bound` ms; what becomes of it then is nobody's business any more. */

@@ -1,4 +1,5 @@
 import { MODE_READONLY, STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { ManagedServer } from '../replication/replication.js';
@@ -83,7 +84,11 @@ async function bestSecondary(
     .flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
     .map(applicant => ({ ...applicant, executed: within(applicant.executed, sought) }));
   const best = byPreference(valid)[0];
-  if (best) return best.uuid;
+  if (best) {
+    const sentence = `server ${best.uuid} of group ${group.id} is chosen among ${valid.length} candidates: it is the most advanced, by weight and uuid among equals`;
+    decided(context, { group: group.id, server: best.uuid, event: 'candidate', sentence });
+    return best.uuid;
+  }
   const reasons = looked.flatMap(result => (result.status === 'rejected' ? [describe(result.reason)] : []));
   throw noCandidate(group.id, reasons);
 }
@@ -115,6 +120,8 @@ const blockWrites: Step<Promotion> = {
       primary: null,
       primarySince: context.now(),
     }));
+    const sentence = `server ${data.old} of group ${data.group} takes no more writes, so that ${data.chosen} can take over`;
+    decided(context, { group: data.group, server: data.old, event: 'demoted', sentence });
   },
   undo: putBack,
 };
@@ -130,12 +137,14 @@ async function putBack(data: Promotion, context: StepContext): Promise<void> {
     await primary.setSemiSync('primary');
     await primary.unfence();
   } catch (error) {
-    context.log.warn(`the old primary ${old} of group ${data.group} does not answer any more: ${describe(error)}`);
+    const sentence = `the old primary ${old} of group ${data.group} does not answer any more: ${describe(error)}`;
+    decided(context, { group: data.group, server: old, event: 'faulty', level: 'warn', sentence });
     await failOverInstead(data, before, context);
     return;
   }
   await changeGroup(context, data.group, group => restored(group, before));
-  context.log.info(`server ${old} is the primary of group ${data.group} again`);
+  const sentence = `server ${old} is the primary of group ${data.group} again, the switchover was taken back`;
+  decided(context, { group: data.group, server: old, event: 'promoted', sentence });
   await reattach(data, record, context);
 }
 
@@ -166,7 +175,8 @@ async function reattach(data: Promotion, old: ServerRecord, context: StepContext
     await replica.setSemiSync('secondary');
     await replica.follow(old);
   } catch (error) {
-    context.log.warn(`server ${candidate.uuid} of group ${data.group} is FAULTY: ${describe(error)}`);
+    const sentence = `server ${candidate.uuid} of group ${data.group} is FAULTY, it cannot follow the old primary again: ${describe(error)}`;
+    decided(context, { group: data.group, server: candidate.uuid, event: 'faulty', level: 'warn', sentence });
     await changeGroup(context, data.group, group =>
       withServer(group, candidate.uuid, { status: STATUS_FAULTY, needsFencing: true }),
     );

@@ -1,7 +1,7 @@
 import { createBatches, inParts, keepNewest } from './batches.js';
 import { DECISION_COLUMNS, decisionOf, decisionRow, places } from './rows.js';
 import type { SqlSession, Work } from './sql-database.js';
-import { type Count, COUNTED, DECISIONS_KEPT, DECISIONS_KEPT_PER_GROUP, type Decision } from './store.js';
+import { COUNTED, type Count, DECISIONS_KEPT, DECISIONS_KEPT_PER_GROUP, type Decision } from './store.js';
 
 /** The node's decisions, and how often what has happened, in an SQL database. */
 

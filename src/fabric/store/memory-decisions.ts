@@ -1,4 +1,4 @@
-import { type Count, COUNTED, DECISIONS_KEPT, DECISIONS_KEPT_PER_GROUP, type Decision, type Store } from './store.js';
+import { COUNTED, type Count, DECISIONS_KEPT, DECISIONS_KEPT_PER_GROUP, type Decision, type Store } from './store.js';
 
 /** The decisions and the counts of a node that forgets everything when it stops. */
 export function createMemoryDecisions() {

@@ -180,7 +180,8 @@ async function writeGroup(session: SqlSession, previous?: GroupRecord, next?: Gr
   for (const { uuid } of previous?.servers ?? []) {
     if (!kept.has(uuid)) await session.execute('DELETE FROM fabric_error_log WHERE server_uuid = ?', [uuid]);
   }
-  if (!next) await session.execute("DELETE FROM fabric_counts WHERE kind = 'group' AND subject = ?", [previous?.id ?? '']);
+  if (!next)
+    await session.execute("DELETE FROM fabric_counts WHERE kind = 'group' AND subject = ?", [previous?.id ?? '']);
   const removals = next ? '' : ', removals = removals + 1';
   await session.execute(`UPDATE fabric_state SET revision = revision + 1${removals} WHERE id = 1`);
 }

@@ -38,6 +38,9 @@ describe('the command table', () => {
     );
     expect(signatures).toEqual([
       'manage.ping',
+      'manage.stop',
+      'manage.logging_level module level',
+      'manage.help group=null command=null',
       'group.lookup_groups group_id=null',
       'group.lookup_servers group_id server_id=null status=null mode=null',
       'group.health group_id',
@@ -62,6 +65,12 @@ describe('the command table', () => {
       'dump.shard_tables connector_version=null patterns=',
       'dump.shard_index connector_version=null patterns=',
       'dump.sharding_information connector_version=null patterns=',
+      'event.trigger event locks=null args=null kwargs=null',
+      'event.wait_for_procedures proc_uuids=null',
+      'event.log group_id=null limit=50',
+      'statistics.node',
+      'statistics.group group_id=null',
+      'statistics.procedure procedure_name=null',
     ]);
   });
 });

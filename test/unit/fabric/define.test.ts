@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Command,
   type CommandContext,
@@ -10,6 +10,7 @@ import {
 import { CommandError } from '../../../src/fabric/errors.js';
 import { createRunner } from '../../../src/fabric/procedures/run.js';
 import { AdminError } from '../../../src/fabric/replication/replication.js';
+import { createStatistics } from '../../../src/fabric/statistics.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
 
 let seen: unknown;
@@ -25,6 +26,7 @@ const echo = read({
     { name: 'fraction', doc: '', type: 'float', default: null },
     { name: 'flag', doc: '', type: 'bool', default: false },
     { name: 'anything', doc: '', type: 'any', default: null },
+    { name: 'several', doc: '', type: 'list', default: null },
   ],
   sets: [[column('text', 'string')]],
   run: async args => {
@@ -64,7 +66,8 @@ function makeContext(): CommandContext {
   };
   const commands = new Map<string, Command>([echo, change].map(command => [command.name, command]));
   const detector = { watch() {}, unwatch() {}, hint() {} };
-  return { ...base, runner: createRunner(base), detector, commands, endpoints: () => [] };
+  const own = { endpoints: () => [], statistics: createStatistics(base), startedAt: 0, shutDown() {} };
+  return { ...base, runner: createRunner(base), detector, commands, ...own };
 }
 
 let context: CommandContext;
@@ -74,6 +77,7 @@ beforeEach(() => {
   logged = [];
   context = makeContext();
 });
+afterEach(() => context.statistics.stop());
 
 describe('arguments', () => {
   it('come in wire order, with defaults for what is missing or nil', async () => {
@@ -82,9 +86,10 @@ describe('arguments', () => {
       kind: null,
       resultSets: [{ columns: [{ name: 'text', type: 'string' }], rows: [['x']] }],
     });
-    expect(seen).toEqual({ text: 'x', whole: 7, fraction: null, flag: false, anything: null });
+    const defaults = { text: 'x', whole: 7, fraction: null, flag: false, anything: null, several: null };
+    expect(seen).toEqual(defaults);
     await dispatch(context, 'test.echo', ['x', null, null, null, null]);
-    expect(seen).toEqual({ text: 'x', whole: 7, fraction: null, flag: false, anything: null });
+    expect(seen).toEqual(defaults);
   });
 
   it.each([
@@ -94,19 +99,35 @@ describe('arguments', () => {
     [['x', -1, -0.5, 'False', false], { text: 'x', whole: -1, fraction: -0.5, flag: false, anything: false }],
   ])('are converted: %j', async (given, expected) => {
     expect(await dispatch(context, 'test.echo', given)).toMatchObject({ error: '' });
-    expect(seen).toEqual(expected);
+    expect(seen).toEqual({ ...expected, several: null });
+  });
+
+  it.each([
+    [
+      ['a', 2, true],
+      ['a', '2', 'true'],
+    ],
+    ['a, b,,c', ['a', 'b', 'c']],
+    ['', []],
+    [[], []],
+    [7, ['7']],
+  ])('are converted to lists: %j', async (given, expected) => {
+    await dispatch(context, 'test.echo', ['x', null, null, null, null, given]);
+    expect(seen).toMatchObject({ several: expected });
   });
 
   it.each([
     [[], 'test.echo() takes at least 1 argument (0 given)'],
     [[null, 1], 'test.echo() takes at least 1 argument (1 given)'],
-    [[1, 2, 3, true, 5, 6], 'test.echo() takes at most 5 arguments (6 given)'],
+    [[1, 2, 3, true, 5, 6, 7], 'test.echo() takes at most 6 arguments (7 given)'],
     [[['x']], 'Argument text of test.echo must be text.'],
     [[{}], 'Argument text of test.echo must be text.'],
     [['x', 1.5], 'Argument whole of test.echo must be a whole number.'],
     [['x', ''], 'Argument whole of test.echo must be a whole number.'],
     [['x', true], 'Argument whole of test.echo must be a whole number.'],
     [['x', 1, 'nan'], 'Argument fraction of test.echo must be a number.'],
+    [['x', 1, 1, true, 1, {}], 'Argument several of test.echo must be a list of texts.'],
+    [['x', 1, 1, true, 1, [['y']]], 'Argument several of test.echo must be a list of texts.'],
     [['x', 1, 1, 'yes'], 'Argument flag of test.echo must be true or false.'],
     [['x', 1, 1, 2], 'Argument flag of test.echo must be true or false.'],
     [['x', 1, 1, true, []], 'Argument anything of test.echo must be text or a number.'],
@@ -167,7 +188,7 @@ describe('a procedure', () => {
       const reply = await dispatch(context, 'test.change', ['g', given]);
       expect(reply).toMatchObject({ error: '', resultSets: [{ columns: [{ name: 'uuid', type: 'string' }] }] });
       const uuid = reply.resultSets[0]?.rows[0]?.[0];
-      expect(await context.runner.wait(String(uuid))).toMatchObject({
+      expect(await context.runner.wait(String(uuid), 5_000)).toMatchObject({
         finished: true,
         error: 'GroupError: It fails later.',
       });

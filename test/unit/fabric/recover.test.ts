@@ -80,7 +80,7 @@ describe('a run that is taken up again', () => {
     const record = await runner.resume(left({ step: steps }), abc()).done;
     expect(done).toEqual(expected);
     expect(record).toMatchObject({ uuid: 'r1', step: 3, finished: true, error: null });
-    expect(await runner.wait('r1')).toEqual(record);
+    expect(await runner.wait('r1', 5_000)).toEqual(record);
   });
 
   test('goes on with its history', async () => {

@@ -164,10 +164,28 @@ describe('the lock of a group', () => {
 describe('the runner', () => {
   test('waits for runs under way and finds finished ones; unknown ones are refused', async () => {
     const { uuid, done: ended } = runner.run(procedure([slow('one', 10)]));
-    expect((await runner.wait(uuid)).finished).toBe(true);
+    expect((await runner.wait(uuid, 5_000)).finished).toBe(true);
     await ended;
-    expect((await runner.wait(uuid)).uuid).toBe(uuid);
-    await expect(runner.wait('nobody')).rejects.toThrow('Procedure (nobody) was not found.');
+    expect((await runner.wait(uuid, 0)).uuid).toBe(uuid);
+    await expect(runner.wait('nobody', 5_000)).rejects.toThrow('Procedure (nobody) was not found.');
+  });
+
+  test('waits no longer than it is told, and says when a run has not ended', async () => {
+    const { uuid, done: ended } = runner.run(procedure([slow('one', 100)]));
+    await expect(runner.wait(uuid, 5)).rejects.toThrow(`'Procedure (${uuid})' took longer than 5 ms.`);
+    await ended;
+  });
+
+  test('leaves what does not end in time as it was recorded, takes nothing back, and begins nothing that waited', async () => {
+    const stuck = step('stuck', { run: () => new Promise(() => {}) });
+    const running = runner.run(procedure([step('one'), stuck]));
+    const waiting = runner.run(procedure([step('two')]));
+    await runner.stop(20);
+    expect((await running.done).error).toMatch(/^ProcedureError: The node has stopped/);
+    expect((await waiting.done).error).toMatch(/^ProcedureError: This node is stopping/);
+    expect(done).toEqual(['one']);
+    const last = saved.filter(({ uuid }) => uuid === running.uuid).at(-1);
+    expect(last).toMatchObject({ step: 1, finished: false, error: null });
   });
 
   test('stops: waits for what runs, takes nothing new, and is bounded', async () => {
