@@ -1,6 +1,9 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { checkServerIdentity } from 'node:tls';
 import { FabricRpc } from '../client/fabric-rpc.js';
+import type { FabricTls } from '../client/fabric-tls.js';
 import type { Config } from '../fabric/config-file.js';
 import type { XmlRpcValue } from '../wire/xmlrpc.js';
 import { type CommandLine, lastValue } from './arguments.js';
@@ -24,7 +27,8 @@ export async function callNode(
   io: Io,
 ): Promise<number> {
   const { host, port } = config.caller;
-  const rpc = new FabricRpc([{ host, port, ...(await account(line, config, io)) }], TIMEOUT_MS);
+  const tls = tlsOf(config);
+  const rpc = new FabricRpc([{ host, port, tls, ...(await account(line, config, io)) }], TIMEOUT_MS);
   try {
     const reply = await rpc.ask(command.name, args);
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
@@ -36,6 +40,22 @@ export async function callNode(
   } finally {
     rpc.close();
   }
+}
+
+/** A node's own configuration has its certificate: that is as good as any name in it, for the node may well be called as 127.0.0.1. */
+function tlsOf({ caller: { sslCa, sslCert } }: Config): FabricTls | null {
+  if (sslCa === undefined && sslCert === undefined) return null;
+  const own = sslCert === undefined ? undefined : new X509Certificate(readSetting('ssl_cert', sslCert));
+  const ca = sslCa === undefined ? own?.toString() : readSetting('ssl_ca', sslCa);
+  return {
+    ...(ca !== undefined && { ca }),
+    checkServerIdentity: (name, certificate) =>
+      own && certificate.raw.equals(own.raw) ? undefined : checkServerIdentity(name, certificate),
+  };
+}
+
+function readSetting(key: string, path: string): Buffer {
+  return readFile(path, `The file of [protocol.xmlrpc] ${key}, ${path},`);
 }
 
 /** The configured password is that of the configured user alone. */
@@ -53,12 +73,16 @@ async function account(line: CommandLine, { caller }: Config, io: Io) {
 }
 
 function readPassword(path: string): string {
+  return readFile(path, `The password file ${path}`)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+}
+
+function readFile(path: string, what: string): Buffer {
   try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    return readFileSync(path);
   } catch (cause) {
     const { code = String(cause) } = cause as NodeJS.ErrnoException;
-    throw new CliError(`The password file ${path} cannot be read (${code}).`, 'Check its name and permissions.', {
-      cause,
-    });
+    throw new CliError(`${what} cannot be read (${code}).`, 'Check its name and permissions.', { cause });
   }
 }

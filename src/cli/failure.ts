@@ -59,10 +59,20 @@ const BY_HTTP_STATUS: Readonly<Record<number, string>> = {
 
 const unknownHost = (node: string) => `Is the host name of ${node} right? ${ADDRESS_ADVICE}`;
 
+const untrusted = (node: string) =>
+  `Whose certificate does ${node} have? [protocol.xmlrpc] ssl_ca names the file with those that are trusted.`;
+
 const BY_CODE: Readonly<Record<string, (node: string) => string>> = {
   ECONNREFUSED: node =>
     `Is the node running? '${TOOL} manage start' starts one; it is looked for on ${node}. ${ADDRESS_ADVICE}`,
   ECONNRESET: () => 'The node has ended, or it ended the call; its log says why.',
+  EPROTO: node => `Does ${node} speak HTTPS? It is spoken where [protocol.xmlrpc] has ssl_ca or ssl_cert.`,
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  CERT_HAS_EXPIRED: node => `The certificate of ${node} must be renewed.`,
+  ERR_TLS_CERT_ALTNAME_INVALID: node => `The certificate of ${node} is for another name. ${ADDRESS_ADVICE}`,
   ENOTFOUND: unknownHost,
   EAI_AGAIN: unknownHost,
   ETIMEDOUT: node =>

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { badInput } from './errors.js';
+import { type FabricTls, type FabricTlsOptions, parseTls } from './fabric-tls.js';
 
 /** One Fabric node, several with one account, or a URI; see `parseNodes`. */
 export type FabricOption = string | FabricNodeOptions | readonly (string | FabricNodeOptions)[];
@@ -14,6 +15,14 @@ export interface FabricNodeOptions {
   /** The same as `user`. */
   username?: string;
   password?: string;
+  /** Encrypt, and trust the authorities that Node.js knows. Implied by the three below. */
+  https?: boolean;
+  /** Whom to trust: a file with certificates (PEM), or their text. */
+  sslCa?: string;
+  /** What to show a node that asks for it: a file with a certificate (PEM), or its text; with `sslKey`. */
+  sslCert?: string;
+  /** That certificate's private key: a file (PEM), or its text. */
+  sslKey?: string;
   /** See `ClientOptions.reportErrors`. */
   reportErrors?: boolean;
   /** See `ClientOptions.ttl`. */
@@ -29,9 +38,21 @@ export interface FabricNode {
   /** Without user and password no authentication is tried. */
   readonly user: string | undefined;
   readonly password: string | undefined;
+  /** null: the connection is not encrypted. */
+  readonly tls: FabricTls | null;
 }
 
+type Account = Pick<FabricNode, 'user' | 'password' | 'tls'>;
+
 const DEFAULT_PORT = 32_274;
+const NOBODY: Account = { user: undefined, password: undefined, tls: null };
+/** Parameters of a URI that are the nodes' own: `ssl` itself is mysql2's. */
+const TLS_PARAMETERS: ReadonlyMap<string, keyof FabricTlsOptions> = new Map([
+  ['fabricHttps', 'https'],
+  ['fabricSslCa', 'sslCa'],
+  ['fabricSslCert', 'sslCert'],
+  ['fabricSslKey', 'sslKey'],
+]);
 const SCHEME = /^(?:mysql\+fabric|mysql-fabric):\/\//i;
 
 /**
@@ -57,8 +78,16 @@ export function parseFabricUri(uri: string): { defaults: Record<string, unknown>
   if (password !== undefined) defaults.password = password;
   if (path !== '') defaults.database = path;
   for (const [name, value] of query)
-    if (!(name in defaults)) defaults[name] = name === 'group' ? value : plainValue(value);
+    if (!(name in defaults) && !TLS_PARAMETERS.has(name)) defaults[name] = name === 'group' ? value : plainValue(value);
   return { defaults };
+}
+
+function tlsOfQuery(query: URLSearchParams): FabricTlsOptions {
+  const given = [...TLS_PARAMETERS].flatMap(([parameter, name]) => {
+    const value = query.get(parameter);
+    return value === null ? [] : [[name, name === 'https' ? plainValue(value) : value] as const];
+  });
+  return Object.fromEntries(given);
 }
 
 /** Numbers and booleans as such: `ttl=5`, `reportErrors=false`. (A group may be called 5.) */
@@ -70,10 +99,11 @@ function plainValue(text: string): unknown {
 function nodesOfText(text: string): FabricNode[] {
   if (!SCHEME.test(text)) {
     if (text.includes('://')) throw bad(RangeError, 'expected a URI that starts with mysql+fabric://');
-    return text.split(',').map(host => node(host.trim(), undefined, {}));
+    return text.split(',').map(host => node(host.trim(), undefined, NOBODY));
   }
-  const { hosts, user, password } = splitUri(text);
-  return hosts.map(host => node(host, undefined, { user, password }));
+  const { hosts, user, password, query } = splitUri(text);
+  const tls = parseTls(tlsOfQuery(query));
+  return hosts.map(host => node(host, undefined, { user, password, tls }));
 }
 
 function nodesOfObject(entry: FabricNodeOptions): FabricNode[] {
@@ -83,7 +113,7 @@ function nodesOfObject(entry: FabricNodeOptions): FabricNode[] {
   if (entry.user !== undefined && entry.username !== undefined && entry.user !== entry.username) {
     throw bad(TypeError, 'user and username are the same thing; give one');
   }
-  const account = { user: entry.user ?? entry.username, password: entry.password };
+  const account = { user: entry.user ?? entry.username, password: entry.password, tls: parseTls(entry) };
   const own = entry.host === undefined ? [] : hostsOf(entry.host).map(host => node(host, entry.port, account));
   const more = (entry.nodes ?? []).map(other =>
     typeof other === 'string' ? node(other, undefined, account) : node(other.host, other.port, account),
@@ -98,11 +128,7 @@ function hostsOf(host: unknown): string[] {
 }
 
 /** `text` is `host`, `host:port`, `[v6]`, `[v6]:port` or a bare v6 address. */
-function node(
-  text: unknown,
-  port: unknown,
-  account: { user?: string | undefined; password?: string | undefined },
-): FabricNode {
+function node(text: unknown, port: unknown, account: Account): FabricNode {
   if (typeof text === 'string' && isIPv6(text)) return node(`[${text}]`, port, account);
   const match = typeof text === 'string' ? /^(?:\[([^\]\s]+)\]|([^:\s[\]@/]+))(?::(\d+))?$/.exec(text) : null;
   const host = match?.[1] ?? match?.[2];
@@ -111,7 +137,7 @@ function node(
   if (typeof number !== 'number' || !Number.isInteger(number) || number < 1 || number > 65_535) {
     throw bad(RangeError, 'port must be a whole number from 1 to 65535');
   }
-  return Object.freeze({ host, port: number, user: account.user, password: account.password });
+  return Object.freeze({ host, port: number, ...account });
 }
 
 /** By hand, because `URL` knows one host only. */

@@ -1,8 +1,9 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { answer, type Challenge, parseChallenge } from '../wire/digest.js';
 import type { FabricNode } from './fabric-nodes.js';
 
-/** One Fabric node's XML-RPC endpoint over HTTP: keep-alive, digest authentication, a deadline and a size limit for every call. */
+/** One Fabric node's XML-RPC endpoint over HTTP or HTTPS: keep-alive, digest authentication, a deadline and a size limit for every call. */
 
 /** A group's topology is a few hundred bytes; more than this is no answer to our questions. */
 const MAX_BODY = 1024 * 1024;
@@ -29,12 +30,14 @@ interface Answer {
 export class RpcEndpoint {
   readonly name: string;
   readonly #node: FabricNode;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  readonly #agent: Agent;
   #challenge: Challenge | null = null;
   #uses = 0;
 
   constructor(node: FabricNode) {
     this.#node = node;
+    const sockets = { keepAlive: true, maxSockets: 8 };
+    this.#agent = node.tls ? new TlsAgent({ ...sockets, ...node.tls }) : new Agent(sockets);
     this.name = node.host.includes(':') ? `[${node.host}]:${node.port}` : `${node.host}:${node.port}`;
   }
 
@@ -80,7 +83,7 @@ export class RpcEndpoint {
 
   #exchange(message: string, authorization: string | undefined, deadline: number) {
     const body = Buffer.from(message);
-    const outgoing = request({
+    const outgoing = (this.#node.tls ? tlsRequest : request)({
       host: this.#node.host,
       port: this.#node.port,
       path: '/RPC2',

@@ -30,6 +30,9 @@ export interface Config {
     readonly open: boolean;
     readonly user: string;
     readonly password: string | undefined;
+    /** Files; one of them: the node speaks HTTPS. */
+    readonly sslCa: string | undefined;
+    readonly sslCert: string | undefined;
   };
   readonly logging: { readonly level: LogLevel /** null: stderr. */; readonly file: string | null };
   /** What is in there without an effect. For the log. */
@@ -188,9 +191,9 @@ const FLAGS: Readonly<Record<string, boolean>> = {
   ...{ no: false, false: false, off: false, 0: false },
 };
 
-function checkedValue({ section, key, value, at }: Setting): ConfigValue {
+function checkedValue({ section, key, value, at, dir }: Setting): ConfigValue {
   const row = CONFIG_KEYS.get(`${section}.${key}`) as ConfigKey;
-  const converted = convert(row, value);
+  const converted = row.file ? resolve(dir, value) : convert(row, value);
   const problem = typeof converted === 'object' ? converted.problem : row.problem(converted);
   if (problem !== null) throw new ConfigError(`${at}: [${section}] ${key} ${problem}.`);
   return converted as ConfigValue;
@@ -233,13 +236,18 @@ function callerOf(values: ReadonlyMap<string, ConfigValue>): Config['caller'] {
     values.get(`protocol.xmlrpc.${key}`) ?? CONFIG_KEYS.get(`protocol.xmlrpc.${key}`)?.default;
   const parsed = parseAddress(String(value('address')), XMLRPC_PORT, true);
   const { host, port } = 'value' in parsed ? parsed.value : { host: '127.0.0.1', port: XMLRPC_PORT };
-  const password = value('password');
+  const text = (key: string) => {
+    const given = values.get(`protocol.xmlrpc.${key}`);
+    return given === undefined ? undefined : String(given);
+  };
   return {
     host: LOCAL[host] ?? host,
     port,
     open: value('disable_authentication') === true,
     user: String(value('user')),
-    password: password === undefined ? undefined : String(password),
+    password: text('password'),
+    sslCa: text('ssl_ca'),
+    sslCert: text('ssl_cert'),
   };
 }
 

@@ -14,6 +14,8 @@ export interface ConfigKey {
   readonly option: readonly string[] | null;
   /** May be given as the name of a file that holds it, `<key>_file`; never on the command line. */
   readonly secret: boolean;
+  /** The name of a file; a relative one begins at the folder of the configuration. */
+  readonly file: boolean;
   readonly doc: string;
   readonly default: ConfigValue | undefined;
   /** What is wrong with a value, or null. */
@@ -29,6 +31,7 @@ const fromOptions: readonly ConfigKey[] = Object.entries(OPTION_TABLE).flatMap((
     kind: kindOf(row.default),
     option: [...section.split('.'), name],
     secret: name.toLowerCase().endsWith('password'),
+    file: row.file === true,
     doc: row.doc,
     default: row.default as ConfigValue | undefined,
     problem: (value: ConfigValue) => row.check(value)?.[1] ?? null,
@@ -39,7 +42,7 @@ function kindOf(fallback: unknown): ConfigKey['kind'] {
   return typeof fallback === 'number' || typeof fallback === 'boolean' ? (typeof fallback as 'number') : 'text';
 }
 
-const LOGGING = { section: 'logging', kind: 'text', option: null, secret: false } as const;
+const LOGGING = { section: 'logging', kind: 'text', option: null, secret: false, file: false } as const;
 
 const logging: readonly ConfigKey[] = [
   {
@@ -68,8 +71,6 @@ export const CONFIG_KEYS: ReadonlyMap<string, ConfigKey> = new Map(
   [...fromOptions, ...logging].map(row => [nameOf(row), row]),
 );
 
-const ENCRYPTION = ['ssl_ca', 'ssl_cert', 'ssl_key'];
-
 /** Taken so that a file of the original's works, and noted in the log. */
 const ORIGINAL: Readonly<Record<string, readonly string[]>> = {
   storage: [
@@ -83,8 +84,7 @@ const ORIGINAL: Readonly<Record<string, readonly string[]>> = {
     'connection_delay',
   ],
   servers: ['backup_user', 'backup_password', 'restore_user', 'restore_password'],
-  'protocol.xmlrpc': ['threads', 'realm', ...ENCRYPTION],
-  'protocol.mysql': ENCRYPTION,
+  'protocol.xmlrpc': ['threads', 'realm'],
   executor: ['executors'],
   sharding: ['mysqldump_program', 'mysqlclient_program', 'prune_limit'],
   statistics: ['prune_time'],
@@ -94,10 +94,7 @@ const ORIGINAL: Readonly<Record<string, readonly string[]>> = {
 
 /** What the log says when one of them is given; undefined: the original has no such key. */
 export function originalKeyNote(section: string, key: string): string | undefined {
-  if (!ORIGINAL[section]?.includes(key)) return undefined;
-  return ENCRYPTION.includes(key)
-    ? 'has no effect: this node does not encrypt its connections'
-    : 'has no effect: this node does not have it';
+  return ORIGINAL[section]?.includes(key) ? 'has no effect: this node does not have it' : undefined;
 }
 
 /** All names there are: for the environment, whose variables are looked up by name. */

@@ -5,6 +5,7 @@ import { commands } from './commands/all.js';
 import { type CommandContext, dispatch, type ListeningEndpoint } from './commands/define.js';
 import type { Context } from './context.js';
 import { createDetector } from './detector.js';
+import type { Endpoint } from './endpoints/listener.js';
 import { startMysql } from './endpoints/mysql.js';
 import { startXmlRpc } from './endpoints/xmlrpc.js';
 import { CommandError } from './errors.js';
@@ -174,11 +175,6 @@ async function startNode(context: Context, shutDown: () => void): Promise<Runnin
     await stop();
     throw error;
   }
-}
-
-interface Endpoint {
-  readonly address: Address;
-  stop(grace: number): Promise<void>;
 }
 
 /** As it was configured, before the node knows its ports; checked already. */

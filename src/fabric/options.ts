@@ -9,12 +9,31 @@ export interface EndpointOptions {
   readonly user: string;
   readonly password: string;
   readonly disableAuthentication: boolean;
+  /** Files in PEM; empty: none. */
+  readonly sslCa: string;
+  readonly sslCert: string;
+  readonly sslKey: string;
+  /** Bounds on what clients may cost: numbers, bytes, and seconds. */
+  readonly maxConnections: number;
+  readonly maxRequestSize: number;
+  readonly idleTimeout: number;
+}
+
+export interface XmlRpcOptions extends EndpointOptions {
+  readonly maxHeaderSize: number;
+  readonly maxPipelined: number;
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+}
+
+export interface MysqlOptions extends EndpointOptions {
+  readonly loginTimeout: number;
 }
 
 /** Complete and checked; `parseFabricOptions` makes it from what the user gave. */
 export interface FabricOptions {
   readonly servers: { readonly user: string; readonly password: string; readonly unreachableTimeout: number };
-  readonly protocol: { readonly xmlrpc: EndpointOptions; readonly mysql?: EndpointOptions };
+  readonly protocol: { readonly xmlrpc: XmlRpcOptions; readonly mysql?: MysqlOptions };
   readonly failureTracking: {
     readonly detections: number;
     readonly detectionInterval: number;
@@ -46,9 +65,9 @@ export interface StorageOptions {
 export interface FabricNodeOptions {
   readonly servers: Partial<FabricOptions['servers']> & { readonly password: string };
   readonly protocol?: {
-    readonly xmlrpc?: Partial<EndpointOptions>;
+    readonly xmlrpc?: Partial<XmlRpcOptions>;
     /** Not given: the node does not speak the MySQL protocol. */
-    readonly mysql?: Partial<EndpointOptions>;
+    readonly mysql?: Partial<MysqlOptions>;
   };
   readonly failureTracking?: Partial<FabricOptions['failureTracking']>;
   readonly connector?: Partial<FabricOptions['connector']>;
@@ -73,18 +92,21 @@ export interface OptionRow<T> {
   readonly default: T | undefined;
   readonly check: Check;
   readonly doc: string;
+  /** The name of a file: in fabric.cfg a relative one begins at the folder of that. */
+  readonly file?: true;
 }
 
 interface Sections {
   readonly servers: FabricOptions['servers'];
-  readonly 'protocol.xmlrpc': EndpointOptions;
-  readonly 'protocol.mysql': EndpointOptions;
+  readonly 'protocol.xmlrpc': XmlRpcOptions;
+  readonly 'protocol.mysql': MysqlOptions;
   readonly failureTracking: FabricOptions['failureTracking'];
   readonly connector: FabricOptions['connector'];
   readonly storage: StorageOptions;
 }
 
 const text: Check = value => (typeof value === 'string' && value !== '' ? null : ['TypeError', 'must be text']);
+const fileName: Check = value => (typeof value === 'string' ? null : ['TypeError', 'must be the name of a file']);
 const flag: Check = value => (typeof value === 'boolean' ? null : ['TypeError', 'must be true or false']);
 const number =
   (min: number, max: number): Check =>
@@ -117,6 +139,15 @@ export const MYSQL_PORT = 32_275;
 const USER = { default: 'admin', check: text, doc: 'Who may call the commands.' } as const;
 const PASSWORD = { default: undefined, check: text, doc: "That user's password; needed unless authentication is off." };
 const OPEN = { default: false, check: flag, doc: 'Let anyone who can connect call the commands.' } as const;
+const file = (doc: string) => ({ default: '', check: fileName, doc, file: true }) as const;
+const bytes = (fallback: number, doc: string) =>
+  ({ default: fallback, check: whole(1_024, 2 ** 24 - 1), doc }) as const;
+const seconds = (fallback: number, doc: string) => ({ default: fallback, check: number(0.1, 86_400), doc }) as const;
+const CONNECTIONS = {
+  default: 1_000,
+  check: whole(1, 1_000_000),
+  doc: 'Clients that have logged in, at most. As many more may be about to; when they are too many, the one that has waited longest goes.',
+} as const;
 
 /** Every option there is. Types, defaults, checks and the manual follow from it; the defaults are those of the original's fabric.cfg. */
 export const OPTION_TABLE: {
@@ -140,6 +171,24 @@ export const OPTION_TABLE: {
     user: USER,
     password: PASSWORD,
     disableAuthentication: OPEN,
+    sslCa: file(
+      'File with the certificates (PEM) that sign those of clients. One who shows another is refused; none need be shown.',
+    ),
+    sslCert: file(
+      'File with the certificate (PEM) of the endpoint: with it the endpoint speaks HTTPS and nothing else.',
+    ),
+    sslKey: file('File with the private key (PEM) of that certificate.'),
+    maxConnections: CONNECTIONS,
+    maxRequestSize: bytes(1_048_576, 'Bytes of one request, its head aside.'),
+    maxHeaderSize: bytes(16_384, 'Bytes of the head of a request.'),
+    maxPipelined: {
+      default: 20,
+      check: whole(1, 1_000),
+      doc: 'Requests that a client may send before their answers. They are carried out one after the other; whoever sends more is cut off.',
+    },
+    headersTimeout: seconds(10, 'Seconds for the handshake of TLS, and for the head of a request.'),
+    requestTimeout: seconds(30, 'Seconds for a whole request, and for taking its answer.'),
+    idleTimeout: seconds(60, 'Seconds for which a connection is kept for another request.'),
   },
   'protocol.mysql': {
     address: {
@@ -150,6 +199,13 @@ export const OPTION_TABLE: {
     user: USER,
     password: PASSWORD,
     disableAuthentication: OPEN,
+    sslCa: file('As for XML-RPC.'),
+    sslCert: file('File with the certificate (PEM) of the endpoint: with it clients may encrypt their connections.'),
+    sslKey: file('File with the private key (PEM) of that certificate.'),
+    maxConnections: CONNECTIONS,
+    maxRequestSize: bytes(1_048_576, 'Bytes of one command.'),
+    loginTimeout: seconds(10, 'Seconds for logging in.'),
+    idleTimeout: seconds(300, 'Seconds between two commands, and for taking an answer.'),
   },
   failureTracking: {
     detections: { default: 3, check: whole(1, 1_000), doc: 'Failed probes in a row that make a server FAULTY.' },
@@ -181,7 +237,7 @@ export const OPTION_TABLE: {
       check: oneOf('memory', 'sqlite', 'mysql'),
       doc: 'Where the state is kept: in memory until the node stops, in a file by SQLite, or on a MySQL server.',
     },
-    file: { default: 'fabric.sqlite', check: text, doc: 'sqlite: the file; made when it is missing.' },
+    file: { ...file('sqlite: the file; made when it is missing.'), default: 'fabric.sqlite', check: text },
     address: { default: 'localhost:3306', check: address(false), doc: 'mysql: the server, 5.6 or newer.' },
     user: { default: 'fabric', check: text, doc: 'mysql: the account, which owns the database.' },
     password: { default: undefined, check: text, doc: 'mysql: its password; needed there only.' },
@@ -217,9 +273,14 @@ export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
   });
 }
 
-function endpointSection(name: 'protocol.xmlrpc' | 'protocol.mysql', given: unknown): EndpointOptions {
+function endpointSection<S extends 'protocol.xmlrpc' | 'protocol.mysql'>(name: S, given: unknown): Sections[S] {
   const open = (given as Partial<EndpointOptions> | undefined)?.disableAuthentication === true;
-  return section(name, given, open ? { password: '' } : {});
+  const options = section(name, given, (open ? { password: '' } : {}) as Partial<Sections[S]>);
+  const { sslCa, sslCert, sslKey } = options;
+  if ((sslCa || sslKey) && !sslCert)
+    throw optionError('TypeError', `${name}.sslCert`, 'must be given with sslCa or sslKey');
+  if (sslCert && !sslKey) throw optionError('TypeError', `${name}.sslKey`, 'must be given with sslCert');
+  return options;
 }
 
 function storageSection(given: unknown): StorageOptions {
@@ -273,7 +334,7 @@ function checkLog(log: unknown): void {
 }
 
 /** Never shows the value: it could be a password. */
-function optionError(kind: Kind, option: string, problem: string): OptionError {
+export function optionError(kind: Kind, option: string, problem: string): OptionError {
   const message = `Option ${option} ${problem}.`;
   const error = kind === 'TypeError' ? new TypeError(message) : new RangeError(message);
   return Object.assign(error, { code: 'FABRIC_BAD_OPTION' as const, option });

@@ -27,7 +27,7 @@ export async function benchDumpServers({ servers }: Sandbox): Promise<DumpFigure
   ]);
   try {
     const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-    const endpoint = new RpcEndpoint({ host: '127.0.0.1', port, ...fabricAccount });
+    const endpoint = new RpcEndpoint({ host: '127.0.0.1', port, tls: null, ...fabricAccount });
     const message = encodeCall('dump.servers', [0, GROUP]);
     // Not decoded: the node is measured, not this process.
     const call = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Log } from '../log.js';
+import type { Client } from './listener.js';
 import { type Answer, OK, refusal, type SessionSettings } from './mysql-answers.js';
 import { type ClientConnection, greet, MULTI_RESULTS, PROTOCOL_41 } from './mysql-connection.js';
 import { type LoginCheck, NATIVE_PASSWORD } from './mysql-login.js';
@@ -11,7 +12,7 @@ import { errorPacket, type Packet, PacketReader, type Refusal } from './mysql-pa
 /** Bounds on what a client may cost; milliseconds and bytes. */
 export interface SessionLimits {
   readonly packet: number;
-  readonly handshakeTimeout: number;
+  readonly loginTimeout: number;
   readonly idleTimeout: number;
 }
 
@@ -44,8 +45,7 @@ const UNANSWERED: readonly number[] = [0x18, 0x19];
 const refused = (why: Refusal): Answer => ({ kind: 'refused', refusal: why });
 const BAD_HANDSHAKE = refusal(1043, '08S01', 'Bad handshake');
 
-export class MysqlSession {
-  /** Resolves when the socket is closed. */
+export class MysqlSession implements Client {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #parts: SessionParts;
@@ -73,14 +73,13 @@ export class MysqlSession {
         resolve();
       });
     });
-    this.#expire(parts.limits.handshakeTimeout);
+    this.#expire(parts.limits.loginTimeout);
     socket.on('data', chunk => {
       this.#reader.add(chunk);
       this.#serve().catch((error: unknown) => this.#broke(error));
     });
   }
 
-  /** Ends the session, after the command under way if there is one. */
   finish(): void {
     if (this.#busy) this.#leaving = true;
     else this.destroy();

@@ -1,107 +1,90 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { DigestGuard, ha1 } from '../../wire/digest.js';
 import type { CommandContext } from '../commands/define.js';
-import { parseAddress } from '../model.js';
-import { type EndpointOptions, XMLRPC_PORT } from '../options.js';
+import { type EndpointOptions, XMLRPC_PORT, type XmlRpcOptions } from '../options.js';
+import { HttpClient, type HttpClientLimits } from './http-client.js';
+import { createClients, type Endpoint, listen } from './listener.js';
+import { readCertificates } from './tls.js';
 import { createAnswerer } from './xmlrpc-answers.js';
 
 /** The XML-RPC endpoint: HTTP, who may come in, and how much and how slowly they may send. What is answered is `xmlrpc-answers.ts`'s. */
 
-export interface XmlRpcEndpoint {
-  /** The real one: where port 0 was asked for, the port it got. */
-  readonly address: { readonly host: string; readonly port: number };
-  /** Takes no new calls and waits for those under way, at most `grace` ms; then nothing of it is open. */
-  stop(grace: number): Promise<void>;
-}
-
-/** Bounds on what a client may cost; milliseconds and bytes. */
-export interface XmlRpcLimits {
-  readonly body: number;
-  readonly headersTimeout: number;
-  readonly requestTimeout: number;
-  readonly keepAliveTimeout: number;
-  readonly connections: number;
-}
-
-const LIMITS: XmlRpcLimits = {
-  body: 1024 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  keepAliveTimeout: 60_000,
-  connections: 2_000,
-};
-
 const PATHS: readonly string[] = ['/RPC2', '/'];
 
 /** Listens; rejects with Node's error when it cannot (EADDRINUSE ...). */
-export async function startXmlRpc(
-  options: EndpointOptions,
-  context: CommandContext,
-  limits: Partial<XmlRpcLimits> = {},
-): Promise<XmlRpcEndpoint> {
-  const bounds = { ...LIMITS, ...limits };
-  const admit = createAdmission(options);
-  const answer = createAnswerer(context);
-  const underWay = new Set<ServerResponse>();
-
-  const server = createLimitedServer(bounds, (request, response) => {
-    underWay.add(response);
-    response.once('close', () => underWay.delete(response));
-    serve(request, response, bounds.body, admit, answer).catch((error: unknown) => {
-      context.log.error(`an XML-RPC call broke: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
-      if (!response.headersSent) end(response, 500);
-    });
-  });
-  const address = await listen(server, options.address);
-  // What goes wrong from here on (no more file descriptors ...) costs single connections, never the process.
-  server.on('error', error => context.log.error(`the XML-RPC endpoint: ${error.message}`));
-  return {
-    address,
-    stop: grace => close(server, underWay, grace),
+export async function startXmlRpc(options: XmlRpcOptions, context: CommandContext): Promise<Endpoint> {
+  const { log } = context;
+  const clients = createClients<HttpClient>(options.maxConnections);
+  const parts: Parts = {
+    bodyLimit: options.maxRequestSize,
+    admit: createAdmission(options),
+    enter: client => clients.admit(client),
+    answer: createAnswerer(context),
   };
+  const server = createLimitedServer(options);
+  const clientOf = createRegister(server, client => clients.welcome(client), {
+    pipelined: options.maxPipelined,
+    taking: options.requestTimeout * 1_000,
+  });
+  server.on('request', (request, response) => {
+    const client = clientOf(request.socket);
+    client?.take(response, () =>
+      serve(request, response, client, parts).catch((error: unknown) => {
+        log.error(`an XML-RPC call broke: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+        if (response.headersSent) client.destroy();
+        else end(response, 500);
+      }),
+    );
+  });
+  return listen({ name: 'the XML-RPC endpoint', server, where: options.address, port: XMLRPC_PORT, clients, log });
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-function createLimitedServer(bounds: XmlRpcLimits, handler: Handler): Server {
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = bounds;
-  // Node looks for clients that are too slow in this rhythm.
-  const connectionsCheckingInterval = Math.min(1_000, headersTimeout, requestTimeout);
-  const server = createServer(
-    { headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval, maxHeaderSize: 16_384 },
-    handler,
-  );
-  server.maxConnections = bounds.connections;
+function createLimitedServer(options: XmlRpcOptions): Server {
+  const [headersTimeout, requestTimeout, keepAliveTimeout] = [
+    options.headersTimeout * 1_000,
+    Math.max(options.headersTimeout, options.requestTimeout) * 1_000,
+    options.idleTimeout * 1_000,
+  ];
+  const limits = {
+    headersTimeout,
+    requestTimeout,
+    keepAliveTimeout,
+    // Node looks for clients that are too slow in this rhythm.
+    connectionsCheckingInterval: Math.min(1_000, headersTimeout, requestTimeout),
+    maxHeaderSize: options.maxHeaderSize,
+  };
+  const certificates = readCertificates('protocol.xmlrpc', options);
+  const server = certificates
+    ? createTlsServer({ ...limits, ...certificates, ...CLIENT_CERTIFICATES, handshakeTimeout: headersTimeout })
+    : createServer(limits);
   server.maxHeadersCount = 100;
   return server;
 }
 
-async function listen(server: Server, text: string): Promise<{ host: string; port: number }> {
-  const parsed = parseAddress(text, XMLRPC_PORT, true);
-  if ('problem' in parsed) throw new RangeError(parsed.problem);
-  const { host, port } = parsed.value;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  return { host, port: (server.address() as AddressInfo).port };
-}
+/** Who has none comes in by password alone; who has one that nobody known has signed is refused (`createRegister`). */
+const CLIENT_CERTIFICATES = { requestCert: true, rejectUnauthorized: false };
 
-/** Connections on which nothing is asked are not waited for, and none is kept for another call. */
-async function close(server: Server, underWay: ReadonlySet<ServerResponse>, grace: number): Promise<void> {
-  const closed = new Promise<void>(resolve => server.close(() => resolve()));
-  const ended = Promise.all([...underWay].map(response => once(response, 'close')));
-  const timeUp = new AbortController();
-  await Promise.race([ended, sleep(grace, undefined, { signal: timeUp.signal }).catch(() => {})]);
-  timeUp.abort();
-  server.closeAllConnections();
-  await closed;
+/** Knows every connection from its beginning on, and which one a request came by: over TLS that is another socket with the same ends. */
+function createRegister(server: Server, welcome: (client: HttpClient) => void, limits: HttpClientLimits) {
+  const clients = new Map<string, HttpClient>();
+  const ends = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  server.on('connection', socket => {
+    // Whatever ends a connection, the client has gone.
+    socket.on('error', () => {});
+    const key = ends(socket);
+    const client = new HttpClient(socket, limits);
+    clients.set(key, client);
+    void client.closed.then(() => clients.get(key) === client && clients.delete(key));
+    welcome(client);
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const shown = Object.keys(socket.getPeerCertificate()).length > 0;
+    if (shown && !socket.authorized) socket.destroy();
+  });
+  return (socket: Socket): HttpClient | undefined => clients.get(ends(socket));
 }
 
 /** What to send instead of an answer; null: come in. */
@@ -123,17 +106,29 @@ function createAdmission({ user, password, disableAuthentication }: EndpointOpti
   };
 }
 
+interface Parts {
+  readonly bodyLimit: number;
+  readonly admit: Admission;
+  /** The client has logged in; false: there are too many. */
+  readonly enter: (client: HttpClient) => boolean;
+  readonly answer: (body: Buffer) => Promise<Uint8Array>;
+}
+
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
-  bodyLimit: number,
-  admit: Admission,
-  answer: (body: Buffer) => Promise<Uint8Array>,
+  client: HttpClient,
+  { bodyLimit, admit, enter, answer }: Parts,
 ): Promise<void> {
   const refusal = admit(request);
   if (refusal) {
     if (refusal.challenge !== undefined) response.setHeader('WWW-Authenticate', refusal.challenge);
     end(response, refusal.status);
+    return;
+  }
+  if (!enter(client)) {
+    response.shouldKeepAlive = false;
+    end(response, 503);
     return;
   }
   const body = await readBody(request, bodyLimit);
@@ -142,6 +137,7 @@ async function serve(
     end(response, 413);
     return;
   }
+  client.answering(response);
   const bytes = await answer(body);
   response.writeHead(200, { 'Content-Type': 'text/xml', 'Content-Length': bytes.byteLength });
   response.end(bytes);

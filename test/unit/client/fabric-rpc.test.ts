@@ -22,7 +22,7 @@ async function startNode(change: Partial<ScriptedNode> = {}): Promise<ScriptedNo
 type Address = { port: number; user?: string; password?: string };
 
 function rpcTo(addresses: readonly Address[], timeout = 1_000): FabricRpc {
-  const nodes = addresses.map(({ port, user, password }) => ({ host: '127.0.0.1', port, user, password }));
+  const nodes = addresses.map(({ port, user, password }) => ({ host: '127.0.0.1', port, user, password, tls: null }));
   const rpc = new FabricRpc(nodes, timeout);
   open.push(rpc);
   return rpc;
