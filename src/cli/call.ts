@@ -1,9 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { checkServerIdentity } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { FabricRpc } from '../client/fabric-rpc.js';
-import type { FabricTls } from '../client/fabric-tls.js';
 import type { Config } from '../fabric/config-file.js';
 import type { XmlRpcValue } from '../wire/xmlrpc.js';
 import { type CommandLine, lastValue } from './arguments.js';
@@ -43,13 +42,13 @@ export async function callNode(
 }
 
 /** A node's own configuration has its certificate: that is as good as any name in it, for the node may well be called as 127.0.0.1. */
-function tlsOf({ caller: { sslCa, sslCert } }: Config): FabricTls | null {
+function tlsOf({ caller: { sslCa, sslCert } }: Config) {
   if (sslCa === undefined && sslCert === undefined) return null;
   const own = sslCert === undefined ? undefined : new X509Certificate(readSetting('ssl_cert', sslCert));
   const ca = sslCa === undefined ? own?.toString() : readSetting('ssl_ca', sslCa);
   return {
     ...(ca !== undefined && { ca }),
-    checkServerIdentity: (name, certificate) =>
+    checkServerIdentity: (name: string, certificate: PeerCertificate) =>
       own && certificate.raw.equals(own.raw) ? undefined : checkServerIdentity(name, certificate),
   };
 }

@@ -85,6 +85,7 @@ const ORIGINAL: Readonly<Record<string, readonly string[]>> = {
   ],
   servers: ['backup_user', 'backup_password', 'restore_user', 'restore_password'],
   'protocol.xmlrpc': ['threads', 'realm'],
+  'protocol.mysql': ['ssl_ca'],
   executor: ['executors'],
   sharding: ['mysqldump_program', 'mysqlclient_program', 'prune_limit'],
   statistics: ['prune_time'],

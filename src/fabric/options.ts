@@ -10,7 +10,6 @@ export interface EndpointOptions {
   readonly password: string;
   readonly disableAuthentication: boolean;
   /** Files in PEM; empty: none. */
-  readonly sslCa: string;
   readonly sslCert: string;
   readonly sslKey: string;
   /** Bounds on what clients may cost: numbers, bytes, and seconds. */
@@ -20,6 +19,7 @@ export interface EndpointOptions {
 }
 
 export interface XmlRpcOptions extends EndpointOptions {
+  readonly sslCa: string;
   readonly maxHeaderSize: number;
   readonly maxPipelined: number;
   readonly headersTimeout: number;
@@ -199,7 +199,6 @@ export const OPTION_TABLE: {
     user: USER,
     password: PASSWORD,
     disableAuthentication: OPEN,
-    sslCa: file('As for XML-RPC.'),
     sslCert: file('File with the certificate (PEM) of the endpoint: with it clients may encrypt their connections.'),
     sslKey: file('File with the private key (PEM) of that certificate.'),
     maxConnections: CONNECTIONS,
@@ -276,7 +275,7 @@ export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
 function endpointSection<S extends 'protocol.xmlrpc' | 'protocol.mysql'>(name: S, given: unknown): Sections[S] {
   const open = (given as Partial<EndpointOptions> | undefined)?.disableAuthentication === true;
   const options = section(name, given, (open ? { password: '' } : {}) as Partial<Sections[S]>);
-  const { sslCa, sslCert, sslKey } = options;
+  const { sslCa = '', sslCert, sslKey } = options as EndpointOptions & Partial<XmlRpcOptions>;
   if ((sslCa || sslKey) && !sslCert)
     throw optionError('TypeError', `${name}.sslCert`, 'must be given with sslCa or sslKey');
   if (sslCert && !sslKey) throw optionError('TypeError', `${name}.sslKey`, 'must be given with sslCert');

@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import mysql, { type Connection, type FieldPacket, type RowDataPacket } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { column, read } from '../../src/fabric/commands/define.js';
-import { type MysqlLimits, SERVER_VERSION, startMysql } from '../../src/fabric/endpoints/mysql.js';
+import { SERVER_VERSION, startMysql } from '../../src/fabric/endpoints/mysql.js';
 import { PacketReader } from '../../src/fabric/endpoints/mysql-packets.js';
+import { type FabricNodeOptions, parseFabricOptions } from '../../src/fabric/options.js';
 import { createFabric } from '../../src/fabric.js';
 import { FABRIC_UUID } from '../../src/wire/topology.js';
 import { createFakeFabric, type FakeFabric, UUIDS } from '../fakes/fake-fabric.js';
@@ -357,7 +358,7 @@ async function loggedIn(address: { host: string; port: number }): Promise<RawCli
 
 /** The endpoint alone, with the command `test.wait`, which waits for `letGo`. */
 async function withEndpoint(
-  limits: Partial<MysqlLimits>,
+  limits: NonNullable<FabricNodeOptions['protocol']>['mysql'],
   work: (parts: {
     endpoint: Awaited<ReturnType<typeof startMysql>>;
     address: { host: string; port: number };
@@ -375,9 +376,11 @@ async function withEndpoint(
     ['test.long', command('test.long', async () => 'x'.repeat(8 * 1024 * 1024))],
   ]);
   const log = { debug() {}, info() {}, warn() {}, error: console.error };
-  const options = { address: '127.0.0.1:0', user: 'admin', password: '', disableAuthentication: true };
+  const open = { address: '127.0.0.1:0', disableAuthentication: true };
+  const protocol = { xmlrpc: open, mysql: { ...open, ...limits } };
+  const { mysql: options } = parseFabricOptions({ servers: { password: 'x' }, protocol }).protocol;
   const context = { log, commands, options: { connector: { ttl: 1 } } };
-  const endpoint = await startMysql(options, context as never, limits);
+  const endpoint = await startMysql(options as NonNullable<typeof options>, context as never);
   await work({ endpoint, address: endpoint.address, letGo }).finally(() => endpoint.stop(0));
 }
 
@@ -519,7 +522,7 @@ describe('the commands of the protocol', () => {
 
 describe('clients that cost', () => {
   it('are let go when they do not log in, or do not ask', async () => {
-    await withEndpoint({ handshakeTimeout: 200, idleTimeout: 400 }, async ({ address, letGo }) => {
+    await withEndpoint({ loginTimeout: 0.2, idleTimeout: 0.4 }, async ({ address, letGo }) => {
       const silent = await rawClient(address);
       const halfway = await rawClient(address);
       halfway.socket.write(framed(1, handshakeResponse()).subarray(0, 20));
@@ -539,7 +542,7 @@ describe('clients that cost', () => {
   });
 
   it('are let go when they do not read', async () => {
-    await withEndpoint({ idleTimeout: 500 }, async ({ address }) => {
+    await withEndpoint({ idleTimeout: 0.5 }, async ({ address }) => {
       const raw = await loggedIn(address);
       raw.socket.pause();
       for (let n = 0; n < 20; n += 1) raw.send(0, query('CALL test.long()'));
@@ -553,7 +556,7 @@ describe('clients that cost', () => {
   });
 
   it('are so many at most', async () => {
-    await withEndpoint({ connections: 3 }, async ({ address }) => {
+    await withEndpoint({ maxConnections: 3 }, async ({ address }) => {
       const clients = [await loggedIn(address), await loggedIn(address), await loggedIn(address)];
       const oneTooMany = await rawClient(address);
       await oneTooMany.receive();
@@ -567,7 +570,7 @@ describe('clients that cost', () => {
   });
 
   it('keep nobody out who logs in', async () => {
-    await withEndpoint({ strangers: 5 }, async ({ address }) => {
+    await withEndpoint({ maxConnections: 5 }, async ({ address }) => {
       const silent = await Promise.all(Array.from({ length: 40 }, () => rawClient(address)));
       const started = performance.now();
       const raw = await loggedIn(address);
@@ -677,7 +680,7 @@ describe('garbage', () => {
   }
 
   it.each([false, true])('harms nobody (after logging in: %s)', { timeout: 60_000 }, async prepared => {
-    await withEndpoint({ connections: 50 }, async ({ endpoint, address }) => {
+    await withEndpoint({ maxConnections: 50 }, async ({ endpoint, address }) => {
       const inputs = fc.sample(input, 3_000);
       const throwers = Array.from({ length: 20 }, async (_, n) => {
         for (let at = n; at < inputs.length; at += 20) await throwAt(address, inputs[at] ?? [], prepared);

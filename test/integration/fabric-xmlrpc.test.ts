@@ -4,6 +4,7 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:ht
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startXmlRpc } from '../../src/fabric/endpoints/xmlrpc.js';
+import { parseFabricOptions } from '../../src/fabric/options.js';
 import { createFabric } from '../../src/fabric.js';
 import { answer, parseChallenge } from '../../src/wire/digest.js';
 import { decodeEnvelope, decodeServers } from '../../src/wire/reply.js';
@@ -322,13 +323,14 @@ describe('remembered answers', () => {
 });
 
 describe('slow clients', () => {
-  const impatient = { headersTimeout: 200, requestTimeout: 400, keepAliveTimeout: 200 };
+  const impatient = { headersTimeout: 0.2, requestTimeout: 0.4, idleTimeout: 0.2 };
 
   async function withEndpoint(work: (open: (head: string) => Promise<Socket>) => Promise<void>): Promise<void> {
     const context = { log: { debug() {}, info() {}, warn() {}, error() {} }, options: { connector: { ttl: 1 } } };
-    const options = { address: '127.0.0.1:0', user: 'admin', password: '', disableAuthentication: true };
-    const commands = new Map();
-    const endpoint = await startXmlRpc(options, { ...context, commands, store: { revision: 0 } } as never, impatient);
+    const given = { address: '127.0.0.1:0', disableAuthentication: true, ...impatient };
+    const { xmlrpc } = parseFabricOptions({ servers: { password: 'x' }, protocol: { xmlrpc: given } }).protocol;
+    const parts = { ...context, commands: new Map(), store: { revision: 0 } };
+    const endpoint = await startXmlRpc(xmlrpc, parts as never);
     const open = async (head: string) => {
       const socket = connect(endpoint.address.port, endpoint.address.host);
       await once(socket, 'connect');

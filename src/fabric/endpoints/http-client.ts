@@ -16,7 +16,8 @@ export class HttpClient implements Client {
   readonly #socket: Socket;
   readonly #limits: HttpClientLimits;
   #waiting = 0;
-  #answering = false;
+  /** That of the request that is carried out. */
+  #answering: ServerResponse | null = null;
   #leaving = false;
   #last: Promise<void> = Promise.resolve();
 
@@ -36,25 +37,24 @@ export class HttpClient implements Client {
     this.#waiting += 1;
     this.#last = this.#last.then(async () => {
       if (!this.#socket.destroyed) {
-        if (this.#leaving) response.shouldKeepAlive = false;
         await serve();
         await this.#taken(response);
       }
       this.#waiting -= 1;
-      this.#answering = false;
+      this.#answering = null;
       if (this.#leaving) this.destroy();
     });
   }
 
   /** From here on the request under way is one that is carried out. */
   answering(response: ServerResponse): void {
-    this.#answering = true;
-    if (this.#leaving) response.shouldKeepAlive = false;
+    this.#answering = response;
   }
 
   finish(): void {
     this.#leaving = true;
-    if (!this.#answering) this.destroy();
+    if (this.#answering) this.#answering.shouldKeepAlive = false;
+    else this.destroy();
   }
 
   destroy(): void {

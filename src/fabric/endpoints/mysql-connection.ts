@@ -17,6 +17,8 @@ export interface ClientConnection {
   readonly seed: Buffer;
   /** Takes the client's answer to the greeting; null when it cannot be read. */
   login(packet: Packet): Promise<Login | null>;
+  /** From here on what is written goes to this socket. */
+  moveTo(socket: Socket): void;
   /** Asks the client to authenticate with `mysql_native_password` after all. */
   askForNativePassword(after: Packet): void;
   /** Writes what answers this packet. */
@@ -34,6 +36,7 @@ export interface Login {
 
 export const PROTOCOL_41 = 0x200;
 export const MULTI_RESULTS = 0x2_0000;
+export const SSL = 0x800;
 const SECURE_CONNECTION = 0x8000;
 /** The plain numbers are LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB, TRANSACTIONS and PLUGIN_AUTH. The original lacked the last one; mysql2's greeting is not understood without it. */
 const CAPABILITIES = 0x1 | 0x4 | 0x8 | PROTOCOL_41 | 0x2000 | SECURE_CONNECTION | MULTI_RESULTS | 0x8_0000;
@@ -47,11 +50,12 @@ export function requireServerHalf(): void {
 }
 
 /** Greets the client. */
-export function greet(socket: Socket, id: number, serverVersion: string): ClientConnection {
-  const stream = streamOver(socket);
+export function greet(greeted: Socket, id: number, serverVersion: string, encrypts: boolean): ClientConnection {
+  let socket = greeted;
+  const stream = streamOver(() => socket);
   const connection = serverHalf(stream);
   const seed = createSeed();
-  let greeted = false;
+  let hasGreeted = false;
   let loggedIn: (login: Login | null) => void = () => {};
   connection.on('error', () => loggedIn(null));
   const handshake = connection.serverHandshake({
@@ -60,7 +64,7 @@ export function greet(socket: Socket, id: number, serverVersion: string): Client
     connectionId: id,
     statusFlags: AUTOCOMMIT,
     characterSet: UTF8,
-    capabilityFlags: CAPABILITIES,
+    capabilityFlags: encrypts ? CAPABILITIES | SSL : CAPABILITIES,
     authCallback: ({ user, authToken }) =>
       loggedIn({ user, token: Buffer.from(authToken), plugin: connection.clientHelloReply?.authPluginName }),
   });
@@ -69,7 +73,7 @@ export function greet(socket: Socket, id: number, serverVersion: string): Client
     // mysql2 draws a seed of any bytes; many clients can only read text.
     hello.authPluginData1 = seed.subarray(0, 8);
     hello.authPluginData2 = seed.subarray(8);
-    greeted = true;
+    hasGreeted = true;
   });
 
   const write = (after: Packet, work: () => void): void => {
@@ -78,14 +82,17 @@ export function greet(socket: Socket, id: number, serverVersion: string): Client
   };
   return {
     get greeted() {
-      return greeted;
+      return hasGreeted;
     },
     seed,
     login: packet =>
       new Promise(resolve => {
         loggedIn = resolve;
-        stream.push(withUtf8(packet.bytes));
+        stream.push(asFirstAnswer(packet.bytes));
       }),
+    moveTo: encrypted => {
+      socket = encrypted;
+    },
     askForNativePassword: after => write(after, () => connection.writePacket(authSwitchPacket(NATIVE_PASSWORD, seed))),
     answer: (packet, answer) => write(packet, () => writeAnswer(connection, answer)),
     close: () => {
@@ -96,10 +103,11 @@ export function greet(socket: Socket, id: number, serverVersion: string): Client
 }
 
 /** mysql2 takes this for the socket: it reads what is pushed, and its bytes go to the real one, whose end is the session's affair. */
-function streamOver(socket: Socket): Duplex {
+function streamOver(current: () => Socket): Duplex {
   return new Duplex({
     read() {},
     write(chunk: Buffer, _encoding, done) {
+      const socket = current();
       if (socket.writable) socket.write(chunk);
       done();
     },
@@ -163,7 +171,9 @@ function beforeGreeting(hello: ServerHello, work: (hello: ServerHello) => void):
 /** Where the client's answer to the greeting names its character set. mysql2 cannot read names in one that it does not know. */
 const CHARACTER_SET = 12;
 
-function withUtf8(bytes: Buffer): Buffer {
+/** And the request for encryption has gone before it without mysql2's knowing. */
+function asFirstAnswer(bytes: Buffer): Buffer {
+  bytes[3] = 1;
   if (bytes.length > CHARACTER_SET) bytes[CHARACTER_SET] = UTF8;
   return bytes;
 }

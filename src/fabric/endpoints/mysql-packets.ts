@@ -42,6 +42,11 @@ export class PacketReader {
     return { sequence: bytes[3] ?? 0, payload: bytes.subarray(HEADER), bytes };
   }
 
+  /** What has arrived behind the last packet; it is the caller's now. */
+  rest(): Buffer {
+    return Buffer.concat(this.#arrived.splice(0));
+  }
+
   /** Whether the target is full; it is filled with what has arrived. */
   #fill(target: Buffer): boolean {
     while (this.#filled < target.length) {

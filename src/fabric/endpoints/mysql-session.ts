@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Log } from '../log.js';
 import type { Client } from './listener.js';
 import { type Answer, OK, refusal, type SessionSettings } from './mysql-answers.js';
-import { type ClientConnection, greet, MULTI_RESULTS, PROTOCOL_41 } from './mysql-connection.js';
+import { type ClientConnection, greet, MULTI_RESULTS, PROTOCOL_41, SSL } from './mysql-connection.js';
 import { type LoginCheck, NATIVE_PASSWORD } from './mysql-login.js';
 import { errorPacket, type Packet, PacketReader, type Refusal } from './mysql-packets.js';
 
@@ -22,6 +22,8 @@ export interface SessionParts {
   readonly serverVersion: string;
   readonly log: Log;
   readonly mayLogIn: LoginCheck;
+  /** null: connections are not encrypted. */
+  readonly encrypt: ((socket: Socket) => Socket) | null;
   /** Asked when a client has logged in; false: there are too many. */
   admit(session: MysqlSession): boolean;
   answer(sql: string, settings: SessionSettings): Promise<Answer>;
@@ -43,16 +45,18 @@ const PREPARED: readonly number[] = [0x16, 0x17, 0x1a, 0x1c];
 const UNANSWERED: readonly number[] = [0x18, 0x19];
 
 const refused = (why: Refusal): Answer => ({ kind: 'refused', refusal: why });
+/** Bytes of a login that breaks off before the user's name: the client wants to encrypt first. */
+const SSL_REQUEST = 32;
 const BAD_HANDSHAKE = refusal(1043, '08S01', 'Bad handshake');
 
 export class MysqlSession implements Client {
   readonly closed: Promise<void>;
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #parts: SessionParts;
   readonly #reader = new PacketReader(FIRST_PACKET);
   readonly #connection: ClientConnection;
   readonly #settings: SessionSettings = { json: false };
-  #stage: 'greeted' | 'switched' | 'commands' = 'greeted';
+  #stage: 'greeted' | 'encrypted' | 'switched' | 'commands' = 'greeted';
   #user = '';
   #busy = false;
   #leaving = false;
@@ -64,7 +68,7 @@ export class MysqlSession implements Client {
     socket.setNoDelay(true);
     // Whatever ends a connection, the client has gone.
     socket.on('error', () => {});
-    this.#connection = greet(socket, id, parts.serverVersion);
+    this.#connection = greet(socket, id, parts.serverVersion, parts.encrypt !== null);
     this.closed = new Promise(resolve => {
       socket.once('close', () => {
         clearTimeout(this.#timer);
@@ -74,7 +78,11 @@ export class MysqlSession implements Client {
       });
     });
     this.#expire(parts.limits.loginTimeout);
-    socket.on('data', chunk => {
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#socket.on('data', chunk => {
       this.#reader.add(chunk);
       this.#serve().catch((error: unknown) => this.#broke(error));
     });
@@ -109,7 +117,7 @@ export class MysqlSession implements Client {
   }
 
   async #take(packet: Packet): Promise<void> {
-    if (this.#stage === 'greeted') await this.#logIn(packet);
+    if (this.#stage === 'greeted' || this.#stage === 'encrypted') await this.#logIn(packet);
     else if (this.#stage === 'switched') this.#decide(packet, packet.payload);
     else await this.#command(packet);
   }
@@ -117,9 +125,11 @@ export class MysqlSession implements Client {
   async #logIn(packet: Packet): Promise<void> {
     const { payload, sequence } = packet;
     // A response of the protocol before 4.1 has its flags in the first two bytes, and may be as short as these.
-    if (!this.#connection.greeted || sequence !== 1 || payload.length < 4)
+    const encrypted = this.#stage === 'encrypted';
+    if (!this.#connection.greeted || sequence !== (encrypted ? 2 : 1) || payload.length < 4)
       return this.#sendAway(sequence, BAD_HANDSHAKE);
     const flags = payload.readUInt32LE(0);
+    if (flags & SSL && payload.length === SSL_REQUEST && !encrypted) return this.#encrypt(sequence);
     if (!(flags & PROTOCOL_41) || !(flags & MULTI_RESULTS)) {
       const why = refusal(1002, 'HY000', 'The client must speak protocol 4.1 and take multiple results');
       return this.#sendAway(sequence, why, Boolean(flags & PROTOCOL_41));
@@ -130,6 +140,21 @@ export class MysqlSession implements Client {
     if (login.plugin === undefined || login.plugin === NATIVE_PASSWORD) return this.#decide(packet, login.token);
     this.#stage = 'switched';
     this.#connection.askForNativePassword(packet);
+  }
+
+  /** What has come with the request is the beginning of the handshake: nothing that was sent in clear is taken for encrypted. */
+  #encrypt(sequence: number): void {
+    const { encrypt } = this.#parts;
+    if (!encrypt) return this.#sendAway(sequence, BAD_HANDSHAKE);
+    const plain = this.#socket;
+    plain.removeAllListeners('data');
+    plain.unshift(this.#reader.rest());
+    this.#socket = encrypt(plain);
+    this.#socket.on('error', () => plain.destroy());
+    this.#socket.once('close', () => plain.destroy());
+    this.#connection.moveTo(this.#socket);
+    this.#stage = 'encrypted';
+    this.#listen();
   }
 
   #decide(packet: Packet, token: Buffer): void {

@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import type { CommandContext } from '../commands/define.js';
 import { MYSQL_PORT, type MysqlOptions } from '../options.js';
 import { createClients, type Endpoint, listen } from './listener.js';
@@ -6,6 +7,7 @@ import { createAnswers } from './mysql-answers.js';
 import { requireServerHalf } from './mysql-connection.js';
 import { createLoginCheck } from './mysql-login.js';
 import { MysqlSession, type SessionParts } from './mysql-session.js';
+import { readCertificates } from './tls.js';
 
 /** The endpoint of the MySQL protocol: it listens. What a client may do is `mysql-session.ts`'s. */
 
@@ -25,6 +27,7 @@ export async function startMysql(options: MysqlOptions, context: CommandContext)
     },
     serverVersion: SERVER_VERSION,
     log,
+    encrypt: createEncryption(options),
     mayLogIn: createLoginCheck(options),
     admit: session => clients.admit(session),
     answer: createAnswers(context),
@@ -35,4 +38,11 @@ export async function startMysql(options: MysqlOptions, context: CommandContext)
     clients.welcome(new MysqlSession(socket, connections, parts));
   });
   return listen({ name: 'the MySQL endpoint', server, where: options.address, port: MYSQL_PORT, clients, log });
+}
+
+function createEncryption(options: MysqlOptions): ((socket: Socket) => Socket) | null {
+  const certificates = readCertificates('protocol.mysql', options);
+  if (!certificates) return null;
+  const secureContext = createSecureContext(certificates);
+  return plain => new TLSSocket(plain, { isServer: true, secureContext });
 }

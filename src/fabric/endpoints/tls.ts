@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { type EndpointOptions, optionError } from '../options.js';
+import { type EndpointOptions, optionError, type XmlRpcOptions } from '../options.js';
 
 /** The certificates of an endpoint. */
 
 /** null: it does not encrypt. @throws OptionError that names the option. */
 export function readCertificates(
   section: 'protocol.xmlrpc' | 'protocol.mysql',
-  options: EndpointOptions,
+  options: EndpointOptions & Partial<Pick<XmlRpcOptions, 'sslCa'>>,
 ): SecureContextOptions | null {
   if (options.sslCert === '') return null;
   const read = (key: 'sslCa' | 'sslCert' | 'sslKey'): Buffer | undefined =>
-    options[key] === '' ? undefined : readPem(`${section}.${key}`, options[key]);
+    options[key] ? readPem(`${section}.${key}`, options[key]) : undefined;
   const ca = read('sslCa');
   const certificates = { cert: read('sslCert'), key: read('sslKey'), ...(ca && { ca }) };
   try {

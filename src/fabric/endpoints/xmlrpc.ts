@@ -64,8 +64,8 @@ function createLimitedServer(options: XmlRpcOptions): Server {
   return server;
 }
 
-/** Who has none comes in by password alone; who has one that nobody known has signed is refused (`createRegister`). */
-const CLIENT_CERTIFICATES = { requestCert: true, rejectUnauthorized: false };
+/** Who shows none comes in by password alone; who shows one that no one known has signed is refused (`createRegister`). */
+const CLIENT_CERTIFICATES = { requestCert: true, rejectUnauthorized: false } as const;
 
 /** Knows every connection from its beginning on, and which one a request came by: over TLS that is another socket with the same ends. */
 function createRegister(server: Server, welcome: (client: HttpClient) => void, limits: HttpClientLimits) {

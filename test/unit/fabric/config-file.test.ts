@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -75,7 +75,7 @@ address = localhost:32274
 
 [protocol.mysql]
 disable_authentication = no
-ssl_cert = /etc/cert.pem
+ssl_cert =
 ssl_key =
 ssl_ca =
 user = admin
@@ -125,10 +125,7 @@ describe("a file of the original's", () => {
   it('has a note for everything without an effect, and none shows a secret', () => {
     const notes = load(ORIGINAL).notes.map(note => note.replaceAll(`${dir}/`, ''));
     expect(notes).toContain('fabric.cfg:46: [executor] executors has no effect: this node does not have it.');
-    expect(notes).toContain(
-      'fabric.cfg:38: [protocol.mysql] ssl_cert has no effect: this node does not encrypt its connections.',
-    );
-    expect(notes.filter(note => /ssl_(ca|key)|st0rage|s3rvers|xmlrpc1/.test(note))).toEqual([]);
+    expect(notes.filter(note => /ssl_|st0rage|s3rvers|xmlrpc1/.test(note))).toEqual([]);
   });
 
   it('without [protocol.mysql] does not speak the MySQL protocol, with an empty one it needs a password', () => {
@@ -208,9 +205,10 @@ describe('where it comes from', () => {
   });
 
   it('has a variable for every key', () => {
-    for (const { section, key, option, default: fallback = 'secret' } of CONFIG_KEYS.values()) {
+    for (const { section, key, option, file, default: common } of CONFIG_KEYS.values()) {
       if (option === null) continue;
-      const value = String(fallback);
+      const fallback = file ? join(dir, 'state') : (common ?? 'secret');
+      const value = file ? 'state' : String(fallback);
       const name = `MYSQL2_FABRIC_${section.replace('.', '_')}_${key}`.toUpperCase();
       const { options } = loadConfig({ env: { [name]: value }, cwd: dir });
       const found = option.reduce<unknown>((node, part) => (node as Record<string, unknown>)[part], options);
@@ -224,6 +222,21 @@ describe('where it comes from', () => {
     const byEnv = load(NEEDED, { env: { MYSQL2_FABRIC_SERVERS_PASSWORD_FILE: secret } });
     expect(byEnv.options.servers.password).toBe('pa ss');
     expect(load(NEEDED, { params: ['protocol.xmlrpc.password_file=secret'] }).caller.password).toBe('pa ss');
+  });
+
+  it('takes names of files as relative to whatever names them', () => {
+    mkdirSync(join(dir, 'etc'), { recursive: true });
+    write(
+      'etc/own.cfg',
+      '[storage]\nfile = state\n[protocol.xmlrpc]\nssl_cert = tls/cert.pem\nssl_key = /tls/key.pem\n',
+    );
+    const named = (more: Partial<Parameters<typeof loadConfig>[0]> = {}) => load('', { file: 'etc/own.cfg', ...more });
+    const { options, caller } = named();
+    expect(options.storage?.file).toBe(join(dir, 'etc/state'));
+    expect(options.protocol?.xmlrpc).toMatchObject({ sslCert: join(dir, 'etc/tls/cert.pem'), sslKey: '/tls/key.pem' });
+    expect(caller.sslCert).toBe(join(dir, 'etc/tls/cert.pem'));
+    expect(named({ params: ['storage.file=state'] }).options.storage?.file).toBe(join(dir, 'state'));
+    expect(named({ env: { MYSQL2_FABRIC_STORAGE_FILE: 'x/state' } }).options.storage?.file).toBe(join(dir, 'x/state'));
   });
 
   it.each([
@@ -296,10 +309,10 @@ describe('examples/fabric.cfg', () => {
   it('shows every key with its default', () => {
     for (const { section, key, default: fallback } of CONFIG_KEYS.values()) {
       const [, part = ''] = text.split(`\n[${section}]\n`);
-      const found = new RegExp(`^#?${key} = (.*)$`, 'm').exec(part.split(/\n\[/)[0] ?? '');
+      const found = new RegExp(`^#?${key} =(?: (.+))?$`, 'm').exec(part.split(/\n\[/)[0] ?? '');
       expect(found, `[${section}] ${key}`).not.toBeNull();
       const shown = typeof fallback === 'boolean' ? (fallback ? 'yes' : 'no') : fallback;
-      if (shown !== undefined) expect(found?.[1], `[${section}] ${key}`).toBe(String(shown));
+      if (shown !== undefined) expect(found?.[1], `[${section}] ${key}`).toBe(String(shown) || undefined);
     }
   });
 });

@@ -11,7 +11,22 @@ describe('parseFabricOptions', () => {
     expect(parseFabricOptions(minimal)).toEqual({
       servers: { user: 'fabric', password: 'secret', unreachableTimeout: 5 },
       protocol: {
-        xmlrpc: { address: '127.0.0.1:32274', user: 'admin', password: 'admin-secret', disableAuthentication: false },
+        xmlrpc: {
+          address: '127.0.0.1:32274',
+          user: 'admin',
+          password: 'admin-secret',
+          disableAuthentication: false,
+          sslCa: '',
+          sslCert: '',
+          sslKey: '',
+          maxConnections: 1_000,
+          maxRequestSize: 1_048_576,
+          maxHeaderSize: 16_384,
+          maxPipelined: 20,
+          headersTimeout: 10,
+          requestTimeout: 30,
+          idleTimeout: 60,
+        },
       },
       failureTracking: {
         detections: 3,
