@@ -48,6 +48,7 @@ const joinGroup: Step<Addition> = {
     const server = await context.sessions.to(data.address, data.timeout * 1000, data.timeout * 1000);
     const { uuid } = await server.identity();
     await refuseKnown(uuid, data.address, context);
+    await refuseHome(uuid, context);
     await refuseUnfit(uuid, server);
     const primary = primaryOf(group);
     if (primary) await followPrimary(uuid, server, primary, data, context);
@@ -75,6 +76,12 @@ async function refuseKnown(uuid: string, address: Address, { store }: StepContex
   if (await store.groupOfServer(uuid)) throw new CommandError('ServerError', phrases.serverExists(uuid));
   if (!(await store.groupOfServer(address))) return;
   throw new CommandError('ServerError', phrases.serverExists(`${address.host}:${address.port}`));
+}
+
+/** Fenced, it would take no changes of the state any more. */
+async function refuseHome(uuid: string, { store }: StepContext): Promise<void> {
+  if ((await store.home?.()) !== uuid) return;
+  throw new CommandError('ServerError', `Server (${uuid}) cannot be managed: it keeps the state of this node.`);
 }
 
 async function refuseUnfit(uuid: string, server: ManagedServer): Promise<void> {

@@ -95,6 +95,10 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
     look: work => repeated(work),
     read: work => transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work),
     write: work => transaction('START TRANSACTION', work),
+    async home(session) {
+      const [row] = await session.query('SELECT @@GLOBAL.server_uuid AS uuid');
+      return String(row?.uuid);
+    },
     async alter(work) {
       const current = await linked(performance.now() + patienceOf(settings));
       const [row] = await current.query('SELECT GET_LOCK(?, ?) AS locked', [LOCK, settings.connectionTimeout]);

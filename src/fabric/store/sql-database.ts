@@ -36,6 +36,8 @@ export interface SqlDatabase {
   write<T>(work: Work<T>, relaxed?: boolean): Promise<T>;
   /** `work` on the schema, while nobody else does such a thing. */
   alter(work: Work<void>): Promise<void>;
+  /** uuid of the MySQL server that it is on. */
+  readonly home?: Work<string>;
   /** The committed revision, where that is known without waiting. */
   revision?(): number;
 }

@@ -47,7 +47,9 @@ export function createSqlStore(database: SqlDatabase): Store {
       return next;
     });
 
+  const { home } = database;
   return {
+    ...(home && { home: () => exclusive(() => database.look(home)) }),
     get revision() {
       return Math.max(table.revision, database.revision?.() ?? 0);
     },

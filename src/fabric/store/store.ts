@@ -150,6 +150,9 @@ export interface Store {
   addCounts(counts: readonly Count[]): Promise<void>;
   /** Ordered by subject and event. Those of a group are forgotten with it. */
   counts(kind: Count['kind']): Promise<readonly Count[]>;
+
+  /** uuid of the MySQL server that keeps the state; stores of another kind have none. */
+  home?(): Promise<string>;
 }
 
 /** Somebody else changed the group since it was read. */
