@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { accounts, type Mysqld, startMysqlds } from '../../src/testing.js';
+import { accounts, Mysqld, startMysqlds } from '../../src/testing.js';
 import { AcceptanceNode, following, quietly, writable } from './acceptance-node.js';
 
 /** Groups and servers: docs/compatibility.md says which behaviour of the original each test stands for. */
@@ -153,6 +153,27 @@ describe.each(['9.7', '5.6'])('groups and servers on MySQL %s', version => {
     expect(await following(second)).toBe(`running/running ${first.port}`);
     await node.call('server.set_status', second.address, 'SECONDARY');
     expect((await node.rows('g'))[1]).toBe('SECONDARY/READ_ONLY/1');
+  });
+
+  test('another server at the address of a FAULTY one does not take its place', async () => {
+    node = await AcceptanceNode.start(servers);
+    const lost = await Mysqld.start({ version });
+    try {
+      await node.form('g', first, second);
+      await node.call('group.add', 'g', lost.address);
+      await lost.kill();
+      await node.call('threat.report_failure', lost.address);
+    } finally {
+      await lost.remove();
+    }
+    const other = await Mysqld.start({ version, port: lost.port });
+    try {
+      const refusal = await node.refusal('server.set_status', lost.address, 'SPARE');
+      expect(refusal).toMatch(/^ServerError: At 127\.0\.0\.1:\d+ answers server \(\S+\), not \(\S+\)\.$/);
+      expect(await following(other)).toBe('nobody');
+    } finally {
+      await other.remove();
+    }
   });
 
   test('set_weight keeps what is over 0 and at most 1, of a server by uuid or address', async () => {

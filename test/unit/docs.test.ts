@@ -101,6 +101,9 @@ describe('README.md', () => {
       'docs/architecture.md',
       'docs/options.md',
       'docs/commands.md',
+      'docs/compatibility.md',
+      'docs/differences.md',
+      'docs/operating.md',
     ]) {
       const links = [...read(path).matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link]) => link ?? '');
       expect(links.filter(link => !existsSync(join(ROOT, path, '..', link)))).toEqual([]);
