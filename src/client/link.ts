@@ -6,7 +6,7 @@ import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
 import { leavesSessionState, severalStatements } from './sql-words.js';
 import { isHeader, type Lender, type Statement } from './statement.js';
-import { type StatementError, verdict } from './verdict.js';
+import { connecting, type StatementError, verdict } from './verdict.js';
 
 /**
  * What a logical connection has of the real ones: at most one, to a server that is right for its route, with the session that the
@@ -182,8 +182,8 @@ export class Link implements Lender {
     const lease = this.#lease;
     if (lease === undefined || lease.alive || !(this.#inTransaction || this.#hasState)) return undefined;
     const error = this.#sessionLost(lease.server);
-    const at = { phase: 'send', mode: statement.route.mode, mayCommit: false, repeatable: false } as const;
-    const { outcome } = this.#inTransaction ? verdict(error, { ...at, inTransaction: true }) : NOT_EXECUTED;
+    const at = { ...connecting(statement.route.mode), phase: 'send', inTransaction: true } as const;
+    const { outcome } = this.#inTransaction ? verdict(error, at) : NOT_EXECUTED;
     error.fabric = { outcome, group: statement.route.group, mode: statement.route.mode, server: lease.server };
     this.lose(lease);
     return error;

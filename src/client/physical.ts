@@ -12,7 +12,9 @@ export interface Physical {
   alive: boolean;
   /** `performance.now()` of its last use, as far as the pool looked. */
   idleSince: number;
-  /** The watchdog's tick in which it was lent. */
+  /** The clock's tick of its last use. */
+  idleTick: number;
+  /** The clock's tick in which it was lent. */
   lentAt: number;
 }
 
@@ -54,7 +56,7 @@ export function connectTo(
   const giveUp = (): void => connection.stream.destroy(givenUp('the server left the group'));
   signal.addEventListener('abort', giveUp, { once: true });
   return new Promise((resolve, reject) => {
-    const physical: Physical = { server, home, connection, alive: true, idleSince: 0, lentAt: 0 };
+    const physical: Physical = { server, home, connection, alive: true, idleSince: 0, idleTick: 0, lentAt: 0 };
     let established = false;
     const lose = (): void => {
       if (!physical.alive) return;

@@ -1,16 +1,18 @@
 import { setMaxListeners } from 'node:events';
 import { createPool, type Pool } from 'generic-pool';
-import type { Server } from '../wire/topology.js';
+import { MODE_READWRITE, type Server } from '../wire/topology.js';
+import { Cooling } from './cooling.js';
 import { FabricError } from './errors.js';
+import { IdleStack } from './idle-stack.js';
 import type { ClientConfig } from './options.js';
 import { close, connectTo, cut, givenUp, type Home, type Physical, ping } from './physical.js';
-import { type StatementError, verdict } from './verdict.js';
-import { WaitingLine } from './waiting-line.js';
+import { connecting, type StatementError, verdict } from './verdict.js';
+import { type Waiter, WaitingLine } from './waiting-line.js';
 
 /**
  * The connections to one server. generic-pool owns them: it makes, counts, validates, evicts and drains them. A statement that finds an
  * idle connection does not pass through it, though (that costs up to 30 % of the throughput): connections once lent are kept here and lent
- * again; those that stay unused for a whole sweep, or that somebody waits for, go back to it.
+ * again; those that stay unused for long, or that somebody waits for, go back to it.
  */
 
 /** A connect that failed, as a resource: generic-pool starts a rejecting factory again at once, for ever, which freezes the event loop. */
@@ -20,8 +22,6 @@ class FailedConnect {
 }
 type Resource = Physical | FailedConnect;
 
-/** ms that an unreachable server is left alone after a failed connect; doubles with each further one. */
-const COOLING = { first: 50, most: 1_000 };
 /** ms for the ping that validates a connection after idleness. */
 const PING_TIMEOUT = 1_000;
 /** `lentAt` of a connection that is lent but runs nothing now. */
@@ -30,11 +30,18 @@ export const RESTING = Number.POSITIVE_INFINITY;
 /** ms that a running statement has to finish when its pool is ended. */
 const END_GRACE = 10_000;
 
+/** A clock that costs nothing to read. */
+export interface Clock {
+  readonly tick: number;
+  /** ms between two ticks. */
+  readonly interval: number;
+}
+
 export interface ServerPoolHooks {
   /** A new connection was made. */
   readonly onConnect: (physical: Physical) => void;
-  /** The present tick of the clock that `lentAt` and `busySince` count in. */
-  readonly tick: () => number;
+  /** The clock that `lentAt`, `idleTick` and `busySince` count in. */
+  readonly clock: Clock;
   /** An idle connection was lost: the server, or somebody in between, closed it. */
   readonly onIdleLost: (server: Server) => void;
 }
@@ -47,20 +54,22 @@ export class ServerPool implements Home {
   readonly #leaving = new AbortController();
   #left = false;
   readonly #busy = new Set<Physical>();
-  readonly #idle: Physical[] = [];
+  readonly #idle = new IdleStack();
+  /** Ticks after which an idle connection goes back to generic-pool, which validates it, or evicts it. */
+  readonly #keptTicks: number;
+  readonly #cooling = new Cooling();
   /** Who waits while all connections are lent. (In generic-pool's queue each wait costs a timer, a validation and five promises.) */
   readonly #line: WaitingLine<Physical>;
-  /** The fewest idle connections since the last sweep: that many were not needed. */
-  #unneeded = 0;
-  #failures = 0;
-  #coolUntil = 0;
-  #lastFailure: StatementError | undefined;
 
   constructor(server: Server, config: ClientConfig, hooks: ServerPoolHooks) {
     this.server = server;
     this.#config = config;
     this.#hooks = hooks;
     setMaxListeners(0, this.#leaving.signal); // one for each connect under way
+    this.#keptTicks = Math.max(
+      1,
+      Math.floor(Math.min(config.validateAfter, config.idleTimeout) / hooks.clock.interval),
+    );
     this.#line = new WaitingLine(config.acquireTimeout, () => this.#allBusy(undefined));
     this.#pool = createPool<Resource>(
       {
@@ -84,7 +93,7 @@ export class ServerPool implements Home {
 
   /** The server did not let us connect a moment ago: better ask another one. */
   get cooling(): boolean {
-    return this.#failures > 0 && performance.now() < this.#coolUntil;
+    return this.#cooling.active;
   }
 
   /** The server is not in the group any more: this pool lends nothing. (A field of its own: the signal's takes time to ask.) */
@@ -105,11 +114,8 @@ export class ServerPool implements Home {
 
   /** An idle connection, at once, or none. */
   tryLend(): Physical | undefined {
-    let physical = this.#idle.pop();
-    while (physical !== undefined && !physical.alive) physical = this.#idle.pop();
-    if (this.#idle.length < this.#unneeded) this.#unneeded = this.#idle.length;
-    if (physical === undefined) return undefined;
-    return this.#lent(physical);
+    const physical = this.#idle.pop();
+    return physical === undefined ? undefined : this.#lent(physical);
   }
 
   /**
@@ -119,19 +125,20 @@ export class ServerPool implements Home {
   lend(): Promise<Physical> {
     const ready = this.tryLend();
     if (ready !== undefined) return Promise.resolve(ready);
-    if (this.cooling && this.#lastFailure !== undefined) return Promise.reject(this.#lastFailure);
+    const failure = this.#cooling.error;
+    if (failure !== undefined) return Promise.reject(failure);
     if (!this.#allLent) return this.#obtain();
     if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(this.#tooManyWait());
-    return new Promise((resolve, reject) => this.#line.join(resolve, reject));
+    return new Promise((resolve, reject) => this.#line.join({ resolve, reject, until: 0 }));
   }
 
   /**
    * As `lend`, for a caller that only has to wait for its turn, and without a promise: at the speed at which turns come, each one counts.
    * @returns false: there is more to do than wait; `lend` does it.
    */
-  queue(resolve: (physical: Physical) => void, reject: (error: StatementError) => void): boolean {
+  queue(waiter: Waiter<Physical>): boolean {
     if (!this.#allLent || this.cooling || this.#line.length >= this.#config.maxWaiting) return false;
-    this.#line.join(resolve, reject);
+    this.#line.join(waiter);
     return true;
   }
 
@@ -154,10 +161,9 @@ export class ServerPool implements Home {
     this.#destroy(physical);
   }
 
-  /** Gives generic-pool what was not needed since the last sweep; it evicts what stays idle. */
+  /** Gives generic-pool what was not needed for long. */
   sweep(): void {
-    for (const physical of this.#idle.splice(0, this.#unneeded)) this.#release(physical);
-    this.#unneeded = this.#idle.length;
+    for (const physical of this.#idle.takeOlder(this.#hooks.clock.tick - this.#keptTicks)) this.#release(physical);
   }
 
   #keep(physical: Physical): void {
@@ -166,15 +172,15 @@ export class ServerPool implements Home {
       return;
     }
     this.#busy.delete(physical);
-    this.#idle.push(physical);
+    this.#idle.push(physical, this.#hooks.clock.tick);
   }
 
   /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
   async leave(): Promise<void> {
     this.#left = true;
     this.#leaving.abort();
-    this.#line.fail(givenUp('the server left the group'));
-    for (const physical of this.#idle.splice(0)) this.#destroy(physical);
+    this.#line.close(givenUp('the server left the group'));
+    for (const physical of this.#idle.takeOlder(Number.POSITIVE_INFINITY)) this.#destroy(physical);
     this.#cutBusy('the server left the group');
     await this.#drain();
   }
@@ -183,8 +189,8 @@ export class ServerPool implements Home {
   async end(): Promise<void> {
     this.#left = true;
     this.#leaving.abort();
-    this.#line.fail(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
-    for (const physical of this.#idle.splice(0)) this.#destroy(physical);
+    this.#line.close(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
+    for (const physical of this.#idle.takeOlder(Number.POSITIVE_INFINITY)) this.#destroy(physical);
     for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
     const grace = setTimeout(() => this.#cutBusy('the pool was ended'), END_GRACE);
     await this.#drain();
@@ -210,27 +216,21 @@ export class ServerPool implements Home {
 
   async #create(): Promise<Resource> {
     if (this.left) return new FailedConnect(givenUp('the server left the group'));
-    if (this.cooling && this.#lastFailure !== undefined) return new FailedConnect(this.#lastFailure);
+    const failure = this.#cooling.error;
+    if (failure !== undefined) return new FailedConnect(failure);
     try {
       const physical = await connectTo(this.server, this, this.#config.mysql, this.#leaving.signal, lost =>
         this.#lost(lost),
       );
-      this.#failures = 0;
+      this.#cooling.connected();
       this.#hooks.onConnect(physical);
       return physical;
     } catch (error) {
-      return new FailedConnect(this.#failed(error as StatementError));
+      // Only what says something about the server makes it cool: a wrong password would be as wrong elsewhere.
+      if (verdict(error as StatementError, connecting(MODE_READWRITE)).report)
+        this.#cooling.failed(error as StatementError);
+      return new FailedConnect(error as StatementError);
     }
-  }
-
-  /** Only what says something about the server makes it cool: a wrong password would be as wrong elsewhere. */
-  #failed(error: StatementError): StatementError {
-    if (verdict(error, CONNECTING).report) {
-      const pause = Math.min(COOLING.most, COOLING.first * 2 ** this.#failures++);
-      this.#coolUntil = performance.now() + pause;
-      this.#lastFailure = error;
-    }
-    return error;
   }
 
   async #validate(resource: Resource): Promise<boolean> {
@@ -242,10 +242,8 @@ export class ServerPool implements Home {
 
   #lost(physical: Physical): void {
     if (!this.#busy.has(physical) && !this.left) this.#hooks.onIdleLost(this.server);
-    const at = this.#idle.indexOf(physical);
-    if (at < 0) return; // busy: its statement's error does the rest; or back in generic-pool: validation does
-    this.#idle.splice(at, 1);
-    this.#destroy(physical);
+    // Else it is busy: its statement's error does the rest; or back in generic-pool: validation does.
+    if (this.#idle.remove(physical)) this.#destroy(physical);
   }
 
   /** From generic-pool: one that it kept, validated, or a new one. */
@@ -273,7 +271,7 @@ export class ServerPool implements Home {
   }
 
   #lent(physical: Physical): Physical {
-    physical.lentAt = this.#hooks.tick();
+    physical.lentAt = this.#hooks.clock.tick;
     this.#busy.add(physical);
     return physical;
   }
@@ -287,7 +285,10 @@ export class ServerPool implements Home {
   #serveLine(): void {
     while (this.#line.length > 0 && !this.left && !this.#allLent) {
       const waiter = this.#line.next();
-      this.#obtain().then(waiter?.resolve, waiter?.reject);
+      this.#obtain().then(
+        physical => waiter?.resolve(physical),
+        error => waiter?.reject(error),
+      );
     }
   }
 
@@ -305,7 +306,9 @@ export class ServerPool implements Home {
   }
 
   #release(physical: Physical): void {
-    physical.idleSince = performance.now();
+    const { tick, interval } = this.#hooks.clock;
+    const idle = this.#busy.has(physical) ? 0 : (tick - physical.idleTick) * interval;
+    physical.idleSince = performance.now() - idle;
     this.#pool.release(physical).then(undefined, () => close(physical));
   }
 
@@ -314,5 +317,3 @@ export class ServerPool implements Home {
     this.#serveLine();
   }
 }
-
-const CONNECTING = { phase: 'connect', mode: 3, inTransaction: false, mayCommit: false, repeatable: false } as const;

@@ -2,7 +2,7 @@ import type { Server, Topology } from '../wire/topology.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
 import { ServerPool } from './server-pool.js';
-import type { StatementError } from './verdict.js';
+import type { Waiter } from './waiting-line.js';
 
 /** All connections of one client, one pool per server. Lent, never given: whoever borrows gives back or discards. */
 
@@ -23,8 +23,8 @@ export class ServerPools {
   readonly #byServer = new WeakMap<Server, ServerPool>();
   readonly #leaving = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
-  /** Counts the sweeps: a clock that costs nothing per statement. */
-  #tick = 0;
+  /** Counts the sweeps. */
+  readonly #clock = { tick: 0, interval: SWEEP_INTERVAL };
 
   constructor(config: ClientConfig, hooks: ServerPoolsHooks) {
     this.#config = config;
@@ -33,7 +33,7 @@ export class ServerPools {
 
   /** The sweep's count; `lentAt` of a connection that starts to run something now. */
   get tick(): number {
-    return this.#tick;
+    return this.#clock.tick;
   }
 
   cooling(server: Server): boolean {
@@ -49,8 +49,8 @@ export class ServerPools {
   }
 
   /** See `ServerPool.queue`. */
-  queue(server: Server, resolve: (physical: Physical) => void, reject: (error: StatementError) => void): boolean {
-    return this.#find(server)?.queue(resolve, reject) ?? false;
+  queue(server: Server, waiter: Waiter<Physical>): boolean {
+    return this.#find(server)?.queue(waiter) ?? false;
   }
 
   /** Keeps the pools of the servers that the group has now; the others' connections end at once. */
@@ -84,7 +84,7 @@ export class ServerPools {
   }
 
   #add(server: Server): ServerPool {
-    const pool = new ServerPool(server, this.#config, { ...this.#hooks, tick: () => this.#tick });
+    const pool = new ServerPool(server, this.#config, { ...this.#hooks, clock: this.#clock });
     this.#pools.set(key(server), pool);
     this.#byServer.set(server, pool);
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref();
@@ -98,10 +98,10 @@ export class ServerPools {
   }
 
   #sweep(): void {
-    this.#tick++;
+    const tick = ++this.#clock.tick;
     for (const pool of this.#pools.values()) {
       pool.sweep();
-      if (pool.waiting > 0 || pool.busySince(this.#tick - 2)) this.#hooks.onOverdue(pool.server);
+      if (pool.waiting > 0 || pool.busySince(tick - 2)) this.#hooks.onOverdue(pool.server);
     }
   }
 }

@@ -1,23 +1,22 @@
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
-import { type Balancer, balancers } from './balancers.js';
+import { Chooser } from './chooser.js';
 import { FabricError } from './errors.js';
 import { FabricRpc } from './fabric-rpc.js';
 import { annotate, noServer, unknownGroup } from './failures.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
-import { candidates, lastResort, type RequestMode, type Route } from './route.js';
+import { Reporter } from './reporter.js';
+import type { Route } from './route.js';
 import { ServerPools } from './server-pools.js';
 import { mayCommit, onlyReads } from './sql-words.js';
 import type { Done, Lender, Statement } from './statement.js';
 import { createTopologyCache, type TopologyCache } from './topology-cache.js';
-import { mayBeReadOnly, type StatementError, type Verdict, verdict } from './verdict.js';
+import { connecting, mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict } from './verdict.js';
+import type { Waiter } from './waiting-line.js';
 
 /** ms between two tries while the group has no server for a statement: short at first, for a switchover takes less than 100. */
 const PAUSE = { first: 10, most: 100 };
-/** ms between two reports of the same server. */
-const REPORT_INTERVAL = 250;
 
 /**
  * The one loop of the client: topology → route → lend → on error classify. The parts (cache, rpc, balancers, pools) don't know each other;
@@ -28,11 +27,10 @@ export class Session {
   readonly pools: ServerPools;
   readonly topologies: TopologyCache;
   readonly #rpc: FabricRpc;
-  readonly #balancers = new Map<string, [Balancer, Balancer]>();
+  readonly #chooser: Chooser;
   /** Groups that had servers once: they are waited for when they have none; others do not exist. */
   readonly #seen = new Set<string>();
-  readonly #reportedAt = new Map<string, number>();
-  readonly #reporter = `${hostname()}:${process.pid}`;
+  readonly #reporter: Reporter;
   #ended = false;
   /** The balancer's choice that had no idle connection: it was its turn, so `obtain`, which follows in the same tick, begins with it. */
   #passedOver: Server | undefined;
@@ -41,6 +39,7 @@ export class Session {
   constructor(config: ClientConfig, onConnect: (physical: Physical) => void) {
     this.config = config;
     this.#rpc = new FabricRpc(config.nodes, config.fabricTimeout);
+    this.#reporter = new Reporter(this.#rpc);
     this.topologies = createTopologyCache({
       fetch: group => this.#rpc.topology(group),
       ttl: config.ttl,
@@ -53,6 +52,7 @@ export class Session {
       this.topologies.refresh(server.group).catch(() => {}); // whoever needs the topology next asks again and hears why
     };
     this.pools = new ServerPools(config, { onConnect, onIdleLost: refresh, onOverdue: refresh });
+    this.#chooser = new Chooser(config.balancer, server => this.pools.cooling(server));
   }
 
   get ended(): boolean {
@@ -84,14 +84,15 @@ export class Session {
   #queue(statement: Statement): boolean {
     const server = this.#passedOver;
     if (server === undefined) return false;
-    const queued = this.pools.queue(
-      server,
-      physical => this.#send(this.shared, statement, physical),
-      error => this.#lendOrRefuse(statement, server, error),
-    );
+    const queued = this.pools.queue(server, new Queued(statement, server, this.#queueEnds));
     if (queued) this.#passedOver = undefined;
     return queued;
   }
+
+  readonly #queueEnds: QueueEnds = {
+    lent: (statement, physical) => this.#send(this.shared, statement, physical),
+    failed: (statement, server, error) => this.#lendOrRefuse(statement, server, error),
+  };
 
   #lendOrRefuse(statement: Statement, server: Server, error: StatementError): void {
     try {
@@ -107,7 +108,7 @@ export class Session {
   take({ group, mode }: Route): Physical | undefined {
     const topology = this.topologies.peek(group);
     if (topology === undefined) return undefined;
-    const server = this.#choose(topology, mode);
+    const server = this.#chooser.choose(topology, mode);
     if (server === undefined) return undefined;
     const physical = this.pools.tryLend(server);
     if (physical === undefined) this.#passedOver = server;
@@ -152,7 +153,11 @@ export class Session {
   /** Tries each server that may serve until one lends; an unreachable one cools, so the next choice is another. */
   async #lendFrom(topology: Topology, route: Route): Promise<{ physical?: Physical; error?: StatementError }> {
     let error: StatementError | undefined;
-    for (let server = this.#choose(topology, route.mode); server; server = this.#choose(topology, route.mode)) {
+    for (
+      let server = this.#chooser.choose(topology, route.mode);
+      server;
+      server = this.#chooser.choose(topology, route.mode)
+    ) {
       try {
         return { physical: await this.pools.lend(server) };
       } catch (caught) {
@@ -167,36 +172,10 @@ export class Session {
   /** @throws the error when another try would not help. */
   #lendFailed(error: StatementError, route: Route, server: Server): void {
     if (error instanceof FabricError) throw error;
-    const ruling = verdict(error, { phase: 'connect', mode: route.mode, ...NOT_SENT });
+    const ruling = verdict(error, connecting(route.mode));
     annotate(error, ruling, route, server);
     if (!ruling.retry) throw error;
     this.#follow(ruling, route.group, server, error);
-  }
-
-  #choose(topology: Topology, mode: RequestMode): Server | undefined {
-    const able = candidates(topology, mode);
-    const only = able.length === 1 ? able[0] : undefined;
-    if (only !== undefined && !this.pools.cooling(only)) return only;
-    if (able.length > 1) {
-      const pick = this.#balancer(topology.group, mode);
-      for (let tries = 0; tries <= able.length; tries++) {
-        const server = pick(able);
-        if (!this.pools.cooling(server)) return server;
-      }
-      const other = able.find(server => !this.pools.cooling(server));
-      if (other !== undefined) return other;
-    }
-    return lastResort(topology, mode).find(server => !this.pools.cooling(server));
-  }
-
-  #balancer(group: string, mode: RequestMode): Balancer {
-    let pair = this.#balancers.get(group);
-    if (pair === undefined) {
-      const create = balancers[this.config.balancer];
-      pair = [create(), create()];
-      this.#balancers.set(group, pair);
-    }
-    return pair[mode === MODE_READONLY ? 0 : 1];
   }
 
   #obtainAndSend(lender: Lender, statement: Statement): void {
@@ -252,28 +231,16 @@ export class Session {
     });
   }
 
-  #conclude(
-    lender: Lender,
-    statement: Statement,
-    physical: Physical,
-    error: StatementError,
-    phase: 'send' | 'refuse' | 'writable',
-  ): void {
+  #conclude(lender: Lender, statement: Statement, physical: Physical, error: StatementError, phase: Phase): void {
     const { route, text } = statement;
-    // Writable again already: refused whole a moment ago, so once more; refused twice, it was for another reason.
-    const again = phase === 'writable' && statement.retries === 0 && !lender.inTransaction;
-    const ruling =
-      phase === 'writable'
-        ? again
-          ? AGAIN
-          : ANSWERED
-        : verdict(error, {
-            phase,
-            mode: route.mode,
-            inTransaction: lender.inTransaction,
-            mayCommit: mayCommit(text),
-            repeatable: !statement.handedOut && onlyReads(text),
-          });
+    const ruling = verdict(error, {
+      phase,
+      mode: route.mode,
+      inTransaction: lender.inTransaction,
+      mayCommit: mayCommit(text),
+      repeatable: !statement.handedOut && onlyReads(text),
+      retried: statement.retries > 0,
+    });
     annotate(error, ruling, route, physical.server);
     this.#follow(ruling, route.group, physical.server, error);
     const mayRetry = ruling.retry && lender.mayRetry;
@@ -293,21 +260,32 @@ export class Session {
   #follow(ruling: Verdict, group: string, server: Server, error: StatementError): void {
     if (ruling.refresh) this.topologies.forget(group);
     if (ruling.report && this.config.reportErrors)
-      this.#report(server, String(error.errno ?? error.code ?? error.name));
-  }
-
-  /** A hint, sent beside the statement: its answer is not waited for, and a Fabric node that is down changes nothing. */
-  #report(server: Server, error: string): void {
-    const now = performance.now();
-    if (now - (this.#reportedAt.get(server.uuid) ?? Number.NEGATIVE_INFINITY) < REPORT_INTERVAL) return;
-    this.#reportedAt.set(server.uuid, now);
-    this.#rpc.reportError(server.uuid, this.#reporter, error).catch(() => {});
+      this.#reporter.report(server, String(error.errno ?? error.code ?? error.name));
   }
 }
 
-const NOT_SENT = { inTransaction: false, mayCommit: false, repeatable: true } as const;
-const AGAIN: Verdict = { outcome: 'not-executed', refresh: false, report: false, retry: true, evict: false };
-const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
+interface QueueEnds {
+  lent(statement: Statement, physical: Physical): void;
+  failed(statement: Statement, server: Server, error: StatementError): void;
+}
+
+/** A statement in the line of a server's pool: one object, for most of a busy application's statements are one. */
+class Queued implements Waiter<Physical> {
+  until = 0;
+  constructor(
+    readonly statement: Statement,
+    readonly server: Server,
+    readonly ends: QueueEnds,
+  ) {}
+
+  resolve(physical: Physical): void {
+    this.ends.lent(this.statement, physical);
+  }
+
+  reject(error: StatementError): void {
+    this.ends.failed(this.statement, this.server, error);
+  }
+}
 
 /** SERVER_STATUS_IN_TRANS of a statement without rows. */
 function opensTransaction(rows: unknown): boolean {

@@ -68,15 +68,27 @@ export interface StatementError extends Error {
   fabric?: ErrorFacts;
 }
 
+/**
+ * `connect`: there was no connection yet; `refuse`: the connection was closed and did not take it; `send`: it was handed to one;
+ * `writable`: it was sent, refused as for a read-only server, and the server says now that it is not read-only.
+ */
+export type Phase = 'connect' | 'refuse' | 'send' | 'writable';
+
 export interface Circumstances {
-  /** `connect`: there was no connection yet; `refuse`: the connection was closed and did not take it; `send`: it was handed to one. */
-  readonly phase: 'connect' | 'refuse' | 'send';
+  readonly phase: Phase;
   readonly mode: RequestMode;
   readonly inTransaction: boolean;
   /** The statement is COMMIT or one that commits implicitly, or cannot be told from one. */
   readonly mayCommit: boolean;
   /** The statement only reads, and no row of it was handed out yet. */
   readonly repeatable: boolean;
+  /** It was tried again already. */
+  readonly retried: boolean;
+}
+
+/** What holds before anything was sent. */
+export function connecting(mode: RequestMode): Circumstances {
+  return { phase: 'connect', mode, inTransaction: false, mayCommit: false, repeatable: true, retried: false };
 }
 
 export interface Verdict {
@@ -119,7 +131,7 @@ export function mayBeReadOnly(error: StatementError): boolean {
   return kindOf(error) === 'read-only';
 }
 
-function kindOf(error: StatementError, phase: Circumstances['phase'] = 'send'): Kind {
+function kindOf(error: StatementError, phase: Phase = 'send'): Kind {
   if (phase === 'refuse') return 'unsent';
   const kind = kindOfCode.get(error.errno ?? '') ?? kindOfCode.get(error.code ?? '');
   if (kind !== undefined) return kind;
@@ -129,6 +141,7 @@ function kindOf(error: StatementError, phase: Circumstances['phase'] = 'send'): 
 }
 
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
+const AGAIN: Verdict = { outcome: 'not-executed', refresh: false, report: false, retry: true, evict: false };
 /** Wrong password, too many connections: trying again would not help, and the connection is of no use. */
 const REFUSED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: true };
 const UNREACHED: Verdict = { outcome: 'not-executed', refresh: true, report: true, retry: true, evict: true };
@@ -147,6 +160,8 @@ function lost(at: Circumstances): Verdict {
 /** A READONLY statement that writes is the caller's mistake; else the server lost its role and refused the statement whole. */
 function readOnly(at: Circumstances): Verdict {
   if (at.mode === MODE_READONLY) return ANSWERED;
+  // Writable again already: refused whole a moment ago, so once more; refused twice, it was for another reason.
+  if (at.phase === 'writable') return at.retried || at.inTransaction ? ANSWERED : AGAIN;
   const outcome = at.inTransaction ? 'rolled-back' : 'not-executed';
   return { outcome, refresh: true, report: false, retry: !at.inTransaction, evict: true };
 }

@@ -8,6 +8,7 @@ export class WaitingLine<T> {
   #line: (Waiter<T> | undefined)[] = [];
   /** Those before this index have been served. */
   #head = 0;
+  /** Runs on when the line is empty, but keeps no process alive then: the next caller comes soon. */
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -23,10 +24,11 @@ export class WaitingLine<T> {
     return this.#line.length - this.#head;
   }
 
-  /** Exactly one of the two is called, once. */
-  join(resolve: (value: T) => void, reject: (error: Error) => void): void {
-    this.#line.push({ resolve, reject, until: performance.now() + this.#patience });
-    this.#timer ??= setTimeout(() => this.#expire(), this.#patience);
+  join(waiter: Waiter<T>): void {
+    waiter.until = performance.now() + this.#patience;
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), this.#patience);
+    else if (this.length === 0) this.#timer.ref();
+    this.#line.push(waiter);
   }
 
   /** The first in the line, who leaves it. */
@@ -35,8 +37,8 @@ export class WaitingLine<T> {
     if (waiter === undefined) return undefined;
     this.#line[this.#head] = undefined; // kept, it would grow old with all that hangs on it, and cost the garbage collector dear
     this.#head++;
-    if (this.#head === this.#line.length) this.#clear();
-    else if (this.#head >= COMPACT_AT) this.#compact();
+    if (this.length === 0) this.#timer?.unref();
+    if (this.length === 0 || this.#head >= COMPACT_AT) this.#compact();
     return waiter;
   }
 
@@ -45,16 +47,15 @@ export class WaitingLine<T> {
     for (let waiter = this.next(); waiter !== undefined; waiter = this.next()) waiter.reject(error);
   }
 
+  /** Nobody may join any more. */
+  close(error: Error): void {
+    this.fail(error);
+    clearTimeout(this.#timer);
+  }
+
   #compact(): void {
     this.#line = this.#line.slice(this.#head);
     this.#head = 0;
-  }
-
-  #clear(): void {
-    this.#line = [];
-    this.#head = 0;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   #expire(): void {
@@ -71,9 +72,10 @@ export class WaitingLine<T> {
 /** Served callers are dropped this many at a time, so that leaving the line costs the same however long it is. */
 const COMPACT_AT = 1_000;
 
-interface Waiter<T> {
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: Error) => void;
-  /** `performance.now()`. */
-  readonly until: number;
+/** Exactly one of the two is called, once. */
+export interface Waiter<T> {
+  resolve(value: T): void;
+  reject(error: Error): void;
+  /** `performance.now()` until which it waits; the line sets it. */
+  until: number;
 }

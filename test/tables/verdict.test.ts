@@ -24,14 +24,14 @@ type Situation =
   | 'refusedTx';
 
 const SITUATIONS: Readonly<Record<Situation, Circumstances>> = {
-  connect: { phase: 'connect', mode: 3, inTransaction: false, mayCommit: false, repeatable: true },
-  read: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: true },
-  readOut: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: false },
-  write: { phase: 'send', mode: 3, inTransaction: false, mayCommit: false, repeatable: true },
-  inTx: { phase: 'send', mode: 3, inTransaction: true, mayCommit: false, repeatable: true },
-  commit: { phase: 'send', mode: 3, inTransaction: true, mayCommit: true, repeatable: false },
-  refused: { phase: 'refuse', mode: 3, inTransaction: false, mayCommit: false, repeatable: false },
-  refusedTx: { phase: 'refuse', mode: 3, inTransaction: true, mayCommit: true, repeatable: false },
+  connect: { phase: 'connect', mode: 3, inTransaction: false, mayCommit: false, repeatable: true, retried: false },
+  read: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: true, retried: false },
+  readOut: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: false, retried: false },
+  write: { phase: 'send', mode: 3, inTransaction: false, mayCommit: false, repeatable: true, retried: false },
+  inTx: { phase: 'send', mode: 3, inTransaction: true, mayCommit: false, repeatable: true, retried: false },
+  commit: { phase: 'send', mode: 3, inTransaction: true, mayCommit: true, repeatable: false, retried: false },
+  refused: { phase: 'refuse', mode: 3, inTransaction: false, mayCommit: false, repeatable: false, retried: false },
+  refusedTx: { phase: 'refuse', mode: 3, inTransaction: true, mayCommit: true, repeatable: false, retried: false },
 };
 
 type Rulings = Readonly<Record<Situation, string>>;
@@ -158,6 +158,14 @@ describe('verdict', () => {
   it.each(TABLE)('%s', (_name, error, expected) => {
     const rulings = Object.fromEntries(names.map(name => [name, words(verdict(error, SITUATIONS[name]))]));
     expect(rulings).toEqual(expected);
+  });
+
+  it('a server that refused for read-only and is not read-only any more is asked once more', () => {
+    const error = sql(1290, 'ER_OPTION_PREVENTS_STATEMENT');
+    const writable = { ...SITUATIONS.write, phase: 'writable' } as const;
+    expect(words(verdict(error, writable))).toBe('not-executed T');
+    expect(words(verdict(error, { ...writable, retried: true }))).toBe('answered');
+    expect(words(verdict(error, { ...writable, inTransaction: true }))).toBe('answered');
   });
 
   it('never looks at the message', () => {

@@ -232,7 +232,7 @@ describe('a dead server', () => {
     expect([...codes].filter(code => code !== 'ECONNREFUSED' && code !== 'FABRIC_NO_SERVER')).toEqual([]);
     expect(errors[0]?.fabric).toMatchObject({ outcome: 'not-executed', group: 'g' });
     expect(performance.now() - began).toBeLessThan(4_000);
-    expect(ticks).toBeGreaterThan((performance.now() - began) / 5 / 10); // at least every tenth one came
+    expect(ticks).toBeGreaterThan(3); // frozen, it would hardly count one
     primary = await startScriptedMysql();
   });
 

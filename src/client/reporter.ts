@@ -1,0 +1,25 @@
+import { hostname } from 'node:os';
+import type { Server } from '../wire/topology.js';
+import type { FabricRpc } from './fabric-rpc.js';
+
+/** ms between two reports of the same server. */
+const INTERVAL = 250;
+
+/** Tells the Fabric node of servers that failed. A hint, sent beside the statement: a Fabric node that is down changes nothing. */
+export class Reporter {
+  readonly #rpc: Pick<FabricRpc, 'reportError'>;
+  readonly #name = `${hostname()}:${process.pid}`;
+  readonly #reportedAt = new Map<string, number>();
+
+  constructor(rpc: Pick<FabricRpc, 'reportError'>) {
+    this.#rpc = rpc;
+  }
+
+  /** Its answer is not waited for. */
+  report(server: Server, error: string): void {
+    const now = performance.now();
+    if (now - (this.#reportedAt.get(server.uuid) ?? Number.NEGATIVE_INFINITY) < INTERVAL) return;
+    this.#reportedAt.set(server.uuid, now);
+    this.#rpc.reportError(server.uuid, this.#name, error).catch(() => {});
+  }
+}
