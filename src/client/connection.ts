@@ -212,11 +212,15 @@ export class FabricConnection extends ConnectionShape {
     }
   }
 
-  /** The socket of the moment; one that never was connected while there is none, destroyed once the connection has ended. */
+  /**
+   * The socket of the moment; one that never was connected while there is none. Pools of ORMs replace a connection whose socket is destroyed:
+   * it is once the connection has ended, and while the next statement would fail because the session is lost.
+   */
   get stream(): RawConnection['stream'] {
+    if (this._closing || this.link.hasLostSession) return new Socket().destroy();
     if (this.live !== undefined) return this.live.stream;
     this.#noStream ??= new Socket();
-    return this._closing ? this.#noStream.destroy() : this.#noStream;
+    return this.#noStream;
   }
 
   /** mysql2's connection to the server of the moment, while it is good. */

@@ -4,7 +4,7 @@ import { connectionLost, cut, givenUp, type Physical } from './physical.js';
 import { candidates, type Route } from './route.js';
 import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
-import { leavesSessionState, severalStatements } from './sql-words.js';
+import { leavesSessionState, severalStatements, transactionStep } from './sql-words.js';
 import { isHeader, type Lender, type Statement } from './statement.js';
 import { connecting, type StatementError, verdict } from './verdict.js';
 
@@ -26,6 +26,9 @@ export class Link implements Lender {
   /** Nobody else may have the connection after this one. */
   #unclean = false;
   #destroyed = false;
+  #running: Statement | undefined;
+  /** Where the connection was lost with a transaction that the application has not ended yet. */
+  #transactionLostOn: Server | undefined;
 
   /** @param onSwitch is called when a connection to a (new) server was taken. */
   constructor(session: Session, onSwitch: () => void) {
@@ -41,6 +44,14 @@ export class Link implements Lender {
     return this.#lease?.server;
   }
 
+  /** The next statement would be told that the session is lost; as far as is known without asking. */
+  get hasLostSession(): boolean {
+    const lease = this.#lease;
+    if (lease === undefined || !(this.#inTransaction || this.#hasState)) return false;
+    const topology = this.#leaseRoute && this.#session.topologies.peek(this.#leaseRoute.group);
+    return !lease.alive || (topology !== undefined && !this.#stillServes(lease, topology, this.#leaseRoute));
+  }
+
   get inTransaction(): boolean {
     return this.#inTransaction;
   }
@@ -53,7 +64,10 @@ export class Link implements Lender {
   run(statement: Statement, elsewhere: boolean): void {
     this.#enqueue(() => {
       statement.onSettled = () => this.#next();
+      this.#running = statement;
       if (this.#destroyed) return statement.fail(destroyed());
+      const missed = this.#missedTransaction(statement);
+      if (missed !== undefined) return statement.fail(missed);
       if (elsewhere && !this.#inTransaction) return this.#session.run(this.#session.shared, statement);
       const lost = this.#lossToTell(statement);
       if (lost !== undefined) return statement.fail(lost);
@@ -133,7 +147,10 @@ export class Link implements Lender {
   }
 
   lose(physical: Physical): void {
+    const step = transactionStep(this.#running?.text ?? '');
+    const transaction = step === 'begin' || (this.#inTransaction && step === undefined);
     if (this.#lease === physical) this.#forget();
+    if (transaction) this.#transactionLostOn = physical.server;
     physical.home.discard(physical);
   }
 
@@ -151,6 +168,7 @@ export class Link implements Lender {
   /** The server rolled back what was open, and forgot all but the user. */
   wasReset(): void {
     this.#inTransaction = false;
+    this.#transactionLostOn = undefined;
     this.#hasState = this.#unclean;
   }
 
@@ -169,8 +187,8 @@ export class Link implements Lender {
     else job();
   }
 
-  #stillServes({ server }: Physical, topology: Topology | undefined, route: Route): boolean {
-    if (topology === undefined || this.#leaseRoute !== route) return false;
+  #stillServes({ server }: Physical, topology: Topology | undefined, route: Route | undefined): boolean {
+    if (topology === undefined || route === undefined || this.#leaseRoute !== route) return false;
     if (topology === this.#checked) return true;
     if (!candidates(topology, route.mode).some(({ uuid }) => uuid === server.uuid)) return false;
     this.#checked = topology;
@@ -186,6 +204,21 @@ export class Link implements Lender {
     const { outcome } = this.#inTransaction ? verdict(error, at) : NOT_EXECUTED;
     error.fabric = { outcome, group: statement.route.group, mode: statement.route.mode, server: lease.server };
     this.lose(lease);
+    return error;
+  }
+
+  /**
+   * What was meant for a transaction that was lost must not run outside of it: all of it fails up to the statement that ends the transaction
+   * (a COMMIT fails too) or begins another.
+   */
+  #missedTransaction({ text, route }: Statement): StatementError | undefined {
+    const server = this.#transactionLostOn;
+    if (server === undefined || text === '') return undefined;
+    const step = transactionStep(text);
+    if (step !== undefined) this.#transactionLostOn = undefined;
+    if (step === 'begin' || step === 'rollback') return undefined;
+    const error = connectionLost(`the transaction on ${server.host}:${server.port} was rolled back`);
+    error.fabric = { outcome: 'rolled-back', group: route.group, mode: route.mode, server };
     return error;
   }
 
@@ -216,6 +249,7 @@ export class Link implements Lender {
     this.#inTransaction = false;
     this.#hasState = false;
     this.#unclean = false;
+    this.#transactionLostOn = undefined;
   }
 }
 

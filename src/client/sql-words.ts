@@ -8,6 +8,11 @@ const LOCKS_OR_WRITES =
   /\b(?:for\s+update|for\s+share|lock\s+in\s+share\s+mode|into\s+(?:outfile|dumpfile|@)|get_lock\s*\()/i;
 const STAYS_IN_TRANSACTION =
   /(?:select|insert|update|delete|replace|show|explain|describe|desc|do|savepoint|release|rollback)\b/iy;
+const STEPS = {
+  begin: /(?:begin|start\s+transaction)\b/iy,
+  commit: /commit\b/iy,
+  rollback: /rollback\b(?!\s+(?:work\s+)?to\b)/iy,
+};
 const SETS_STATE = /(?:set|use|lock|flush|prepare|handler|xa|create\s+(?:or\s+replace\s+)?temporary)\b/iy;
 const MAY_ASSIGN = /(?:select|do|with|update)\b/iy;
 const ASSIGNS = /\bget_lock\s*\(|@[\w$.]+\s*:=|\binto\s+@/i;
@@ -20,6 +25,12 @@ export function onlyReads(sql: string): boolean {
 /** Could end the transaction it runs in (COMMIT, DDL, ...): when its answer is lost, nobody knows whether it did. */
 export function mayCommit(sql: string): boolean {
   return !beginsWith(STAYS_IN_TRANSACTION, sql, firstWord(sql)) || hidesMore(sql);
+}
+
+/** What it does with the transaction as a whole, as the application says it; undefined: nothing, or not in so many words. */
+export function transactionStep(sql: string): keyof typeof STEPS | undefined {
+  const word = firstWord(sql);
+  return (['begin', 'commit', 'rollback'] as const).find(step => beginsWith(STEPS[step], sql, word));
 }
 
 /** Leaves something behind in the session that another server would not have. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { leavesSessionState, mayCommit, onlyReads } from '../../../src/client/sql-words.js';
+import { leavesSessionState, mayCommit, onlyReads, transactionStep } from '../../../src/client/sql-words.js';
 
 /** What each statement says: r only reads, c may commit, s leaves session state. */
 const CASES: readonly [sql: string, says: string][] = [
@@ -92,6 +92,23 @@ function says(sql: string): string {
 describe('the words of a statement', () => {
   it.each(CASES)('%j: %s', (sql, expected) => {
     expect(says(sql)).toBe(expected);
+  });
+
+  it.each([
+    ['BEGIN', 'begin'],
+    ['/* a */ start  transaction with consistent snapshot;', 'begin'],
+    ['COMMIT;', 'commit'],
+    ['commit and chain', 'commit'],
+    ['rollback', 'rollback'],
+    ['ROLLBACK WORK', 'rollback'],
+    ['ROLLBACK TO a', undefined],
+    ['rollback work\nto savepoint a', undefined],
+    ['START REPLICA', undefined],
+    ['beginning', undefined],
+    ['SELECT 1', undefined],
+    ['', undefined],
+  ])('%j: the transaction as a whole: %s', (sql, expected) => {
+    expect(transactionStep(sql)).toBe(expected);
   });
 
   it('mean the same behind any blanks, parentheses and comments, in any case', () => {
