@@ -193,9 +193,7 @@ function merge(input: FabricPoolOptions): FabricPoolOptions {
   const uri = input.fabric ?? input.uri;
   if (typeof uri !== 'string') return input;
   const { defaults } = parseFabricUri(uri);
-  const given = Object.fromEntries(
-    Object.entries(input).filter(([name, value]) => value !== undefined && name !== 'uri'),
-  );
+  const given = pick(input, (name, value) => value !== undefined && name !== 'uri');
   return { ...defaults, ...given, fabric: uri };
 }
 
@@ -210,8 +208,13 @@ function propertiesOf(options: FabricPoolOptions): Properties {
 }
 
 function mysqlOptions(options: FabricPoolOptions): mysql.PoolOptions {
-  const entries = Object.entries(options).filter(([name]) => !OURS.has(name) && name !== 'host' && name !== 'port');
-  return Object.fromEntries(entries);
+  return pick(options, name => !OURS.has(name) && name !== 'host' && name !== 'port');
+}
+
+/** Also what is not enumerable: Knex hides the password so. */
+function pick(options: object, wanted: (name: string, value: unknown) => boolean): object {
+  const names = Object.getOwnPropertyNames(options).map(name => [name, options[name as never]] as const);
+  return Object.fromEntries(names.filter(([name, value]) => wanted(name, value)));
 }
 
 interface PoolConfig {

@@ -16,9 +16,16 @@ export class Cluster {
     this.sentences = sentences;
   }
 
-  /** @param settings of the node, beside what makes it reachable. */
-  static async start(count: number, settings: Partial<FabricNodeOptions> = {}): Promise<Cluster> {
-    const servers = await testServers(count);
+  /**
+   * @param settings of the node, beside what makes it reachable.
+   * @param options of the servers.
+   */
+  static async start(
+    count: number,
+    settings: Partial<FabricNodeOptions> = {},
+    options: Parameters<typeof testServers>[1] = {},
+  ): Promise<Cluster> {
+    const servers = await testServers(count, options);
     const sentences: string[] = [];
     const say = (sentence: string): void => {
       sentences.push(`${new Date().toISOString()} ${sentence}`);

@@ -23,6 +23,14 @@ function complaintOf(work: () => unknown): Complaint {
 }
 
 describe('defaults', () => {
+  it('reads what is not enumerable too, as mysql2 does: Knex hides the password so', () => {
+    const { password, ...open } = OPTIONS;
+    const hidden = Object.defineProperty({ ...open }, 'password', { value: password, enumerable: false });
+    expect(parseOptions(hidden).mysql).toMatchObject({ password: 'mysql-secret' });
+    const uri = Object.defineProperty({ fabric: 'mysql+fabric://h' }, 'password', { value: password });
+    expect(parseOptions(uri).mysql).toMatchObject({ password: 'mysql-secret' });
+  });
+
   it('are those of the documentation, and mysql2s own', () => {
     expect(parseOptions(OPTIONS)).toMatchObject({
       reportErrors: true,
