@@ -47,6 +47,7 @@ export class Link implements Lender {
   /** The next statement would be told that the session is lost; as far as is known without asking. */
   get hasLostSession(): boolean {
     const lease = this.#lease;
+    if (this.#transactionLostOn !== undefined) return true;
     if (lease === undefined || !(this.#inTransaction || this.#hasState)) return false;
     const topology = this.#leaseRoute && this.#session.topologies.peek(this.#leaseRoute.group);
     return !lease.alive || (topology !== undefined && !this.#stillServes(lease, topology, this.#leaseRoute));
@@ -148,9 +149,16 @@ export class Link implements Lender {
 
   lose(physical: Physical): void {
     const step = transactionStep(this.#running?.text ?? '');
-    const transaction = step === 'begin' || (this.#inTransaction && step === undefined);
+    const transaction = this.#inTransaction && step === undefined;
     if (this.#lease === physical) this.#forget();
-    if (transaction) this.#transactionLostOn = physical.server;
+    if (transaction || step === 'begin') this.#transactionLostOn = physical.server;
+    // It never began, as the application hears now: only what it gave before that was meant for the transaction.
+    if (step === 'begin') {
+      this.#enqueue(() => {
+        this.#transactionLostOn = undefined;
+        this.#next();
+      });
+    }
     physical.home.discard(physical);
   }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { RowDataPacket } from 'mysql2';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { ErrorFacts } from '../../src/index.js';
@@ -60,6 +61,28 @@ it('COMMIT tells that nothing was committed', async () => {
   expect(outcomes).toEqual(['rolled-back', 'rolled-back', 'rolled-back', 'fulfilled']);
   connection.release();
   expect(await tokens()).toEqual([3]);
+});
+
+it('a BEGIN that is lost takes what waits behind it along, and nothing that comes later', async () => {
+  const connection = await pool.getConnection();
+  const [server] = cluster.servers;
+  server?.pause();
+  const results = Promise.allSettled(['BEGIN', insert(1), insert(2)].map(sql => connection.query(sql).then(() => '')));
+  (connection.connection as unknown as { stream: Socket }).stream.destroy();
+  server?.resume();
+  expect((await results).map(outcome)).toEqual(['in-doubt', 'rolled-back', 'rolled-back']);
+  await connection.query(insert(3));
+  connection.release();
+  expect(await tokens()).toEqual([3]);
+});
+
+it('pools of ORMs, which look at the socket, see that the connection is to be replaced', async () => {
+  const { connection } = await loseTransaction([]);
+  const core = connection.connection as unknown as { stream: Socket };
+  expect(core.stream.destroyed).toBe(true);
+  await connection.rollback();
+  expect(core.stream.destroyed).toBe(false);
+  connection.release();
 });
 
 it('a statement with properties of its own was meant for the transaction too', async () => {

@@ -21,7 +21,7 @@ export interface Work {
 const SEMI_SYNC = process.env.FABRIC_TEST_MYSQL !== '5.6';
 
 /** What an ORM throws has our error somewhere inside. */
-export function factsOf(error: unknown): ErrorFacts | undefined {
+function factsOf(error: unknown): ErrorFacts | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const { fabric, cause, parent, driverError } = error as Record<string, unknown>;
   return (fabric as ErrorFacts | undefined) ?? factsOf(cause ?? parent ?? driverError);
