@@ -4,40 +4,34 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/testing/free-port.js';
-import { accounts, type TestServer, testServers } from '../../src/testing.js';
 import { CliProcess } from './cli-process.js';
+import { tables } from './cli-tables.js';
 
-/** The command line against a node that it runs itself, and real servers: what the README tells operators. */
+/** The command line against a node that it runs itself; operators.test.ts has it before real servers. */
 
-const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
-const [, operators = ''] = /\n## Operators\n([\s\S]*?)\n## /.exec(README) ?? [];
-const blocks = (language: string) =>
-  [...operators.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, text]) => text ?? '');
-const START = 'mysqlfabric manage start';
-const lines = blocks('sh').flatMap(block => block.trim().split('\n'));
+const CONFIG = `
+[servers]
+password = secret-1
+[protocol.xmlrpc]
+password = secret-2
+`;
 
-let servers: readonly TestServer[];
 let dir: string;
 let port: number;
 let env: Record<string, string>;
 let node: CliProcess;
 
 beforeAll(async () => {
-  servers = await testServers(3);
   port = await freePort();
   dir = mkdtempSync(join(tmpdir(), 'fabric-cli-'));
-  const [config = ''] = blocks('ini');
-  writeFileSync(
-    join(dir, 'fabric.cfg'),
-    config.replace('password = change-me\n', `password = ${accounts.fabric.password}\n`),
-  );
+  writeFileSync(join(dir, 'fabric.cfg'), CONFIG);
   env = { MYSQL2_FABRIC_PROTOCOL_XMLRPC_ADDRESS: `127.0.0.1:${port}` };
   node = new CliProcess(['manage', 'start'], { cwd: dir, env });
   await node.says(/Listening for XML-RPC/);
+  expect((await typed('group create shop')).status).toBe(0);
 });
-afterAll(async () => {
+afterAll(() => {
   CliProcess.endAll();
-  await Promise.all(servers.map(server => server.remove()));
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -46,79 +40,7 @@ afterEach(() => {
   for (const process of others.splice(0)) process.signal('SIGKILL');
 });
 
-/** @param line of the README; its servers are those of this test. */
-async function typed(line: string) {
-  const words = line.replace(/^mysqlfabric /, '').replaceAll(/db(\d):3306/g, (_, n) => servers[n - 1]?.address ?? '');
-  return await new CliProcess(words.split(' '), { cwd: dir, env }).ended();
-}
-
-interface Table {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
-
-/** The tables of an output, each cell right-aligned in its column, with nothing else in it. */
-function tables(out: string): Table[] {
-  const [, rest] = /^Fabric UUID: {2}[0-9a-f-]{36}\nTime-To-Live: \d+\n\n([\s\S]*)\n$/.exec(out) ?? [];
-  if (rest === undefined) throw new Error(`no such layout: ${JSON.stringify(out)}`);
-  return rest
-    .split('\n\n')
-    .filter(part => part !== '')
-    .map(part => table(part.split('\n')));
-}
-
-function table([header = '', rule = '', ...rows]: readonly string[]): Table {
-  expect(rule).toMatch(/^-+( -+)*$/);
-  const widths = rule.split(' ').map(({ length }) => length);
-  const cells = (row: string): string[] => {
-    let at = 0;
-    const found = widths.map(width => {
-      const cell = row.slice(at, at + width).trim();
-      at += width + 1;
-      return cell;
-    });
-    expect(found.map((cell, index) => cell.padStart(widths[index] ?? 0)).join(' ')).toBe(row);
-    return found;
-  };
-  const all = [header, ...rows].map(cells);
-  expect(widths).toEqual(widths.map((_, index) => Math.max(...all.map(row => row[index]?.length ?? 0))));
-  const [columns = [], ...body] = all;
-  return { columns, rows: body };
-}
-
-/** What the original's tool printed for a command. */
-function captured(name: string): Table[] {
-  const text = readFileSync(join(import.meta.dirname, '../fixtures/cli', `${name}.txt`), 'utf8');
-  return tables(text.replace(/^\$.*\n/, '').replace(/\[exit status.*\n/, ''));
-}
-
-describe('what the README tells operators', () => {
-  it('sets up, starts, forms, watches and promotes', () => {
-    expect(blocks('ini')).toHaveLength(1);
-    expect(lines[0]).toBe(START);
-    expect(lines.length).toBeGreaterThan(12);
-  });
-
-  it.each(lines.filter(line => line !== START))('works: %s', async line => {
-    const { status, out, err } = await typed(line);
-    expect({ status, err }, out + node.err).toEqual({ status: 0, err: '' });
-    if (line.endsWith('--json')) {
-      expect(JSON.parse(out).results[0]).toHaveLength(3);
-      return;
-    }
-    const name = line.split(' ').slice(1, 3).join('-');
-    const like = /lookup|health|ping/.test(name) ? name : 'group-create';
-    const columns = (found: readonly Table[]) => found.map(part => part.columns);
-    expect(columns(tables(out))).toEqual(columns(captured(like)));
-  });
-
-  it('and the group is as it should be', async () => {
-    const [found] = tables((await typed('group lookup_servers shop')).out);
-    const statuses = Object.fromEntries(found?.rows.map(([, address, status]) => [address, status]) ?? []);
-    expect(servers.map(({ address }) => statuses[address])).toEqual(['SECONDARY', 'PRIMARY', 'SECONDARY']);
-    expect(tables((await typed('dump servers')).out)[0]?.columns).toEqual(captured('dump-servers')[0]?.columns);
-  });
-});
+const typed = (line: string) => new CliProcess(line.split(' '), { cwd: dir, env }).ended();
 
 describe('the commands', () => {
   it('refuse as the original did, with what to do next', async () => {
@@ -186,7 +108,7 @@ describe('manage start', () => {
       .map(line => JSON.parse(line) as Record<string, string>);
     for (const sentence of sentences) expect(Object.keys(sentence)).toEqual(['level', 'time', 'msg']);
     expect(sentences.map(({ msg }) => msg)).toContain(`Listening for XML-RPC on 127.0.0.1:${port}.`);
-    for (const secret of ['change-me-too', `"${accounts.fabric.password}"`]) expect(node.err).not.toContain(secret);
+    for (const secret of ['secret-1', 'secret-2']) expect(node.err).not.toContain(secret);
   });
 
   it('writes its log into a file, and notes what has no effect', async () => {
