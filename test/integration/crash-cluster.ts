@@ -1,59 +1,62 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type { Connection } from 'mysql2/promise';
 import { expect } from 'vitest';
 import { createReplication } from '../../src/fabric/replication/admin-connection.js';
 import type { ReplicaStatus } from '../../src/fabric/replication/replication.js';
 import { createSqliteStore } from '../../src/fabric/store/sqlite.js';
-import type { GroupRecord } from '../../src/fabric/store/store.js';
+import type { GroupRecord, RunRecord, ServerRecord, Store } from '../../src/fabric/store/store.js';
 import { accounts, type Mysqld, startMysqlds } from '../../src/testing.js';
-import { STATUS_FAULTY } from '../../src/wire/topology.js';
+import { STATUS_FAULTY, STATUS_PRIMARY, STATUS_SECONDARY } from '../../src/wire/topology.js';
+import { type Answer, type Call, CrashProcess, type Order, type Plan } from './crash-process.js';
 import { GROUP, until } from './ha-group.js';
 
-/** Real servers, and a node in a process of its own that may be killed and started again. */
-
-export type Call = readonly [name: string, ...args: unknown[]];
-
-export interface Order {
-  readonly call: Call;
-  /** Which of the points that it passes it dies at, from 1; 0: none. */
-  readonly crashAt: number;
-  /** The point of this name fails, once; and the process with this id is killed then. */
-  readonly failure?: { readonly label: string; readonly kills?: number | undefined } | undefined;
-}
-
-export interface Answer {
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
-  readonly error: string | null;
-  /** The points that were passed. */
-  readonly labels: readonly string[];
-  readonly sentences: readonly string[];
-  /** How long the node took to start. */
-  readonly ms: number;
-}
+/** Real servers, a node in a process of its own that may be killed and started again, and what must be so when it is back. */
 
 /** ms within which everything is in order again. */
-const BOUND = 10_000;
+export const BOUND = 10_000;
 
 const replication = createReplication(accounts.fabric);
 
+/** A server as the store knows it, and as it is. */
+interface Member extends ServerRecord {
+  readonly server: Mysqld;
+}
+
+export interface Wanted {
+  /** false: the group may be without a primary, or have a FAULTY one that is fenced. */
+  readonly primary?: boolean;
+  /** How many servers may be FAULTY although they run. */
+  readonly faulty?: number;
+}
+
 export class CrashCluster {
   readonly #folder = mkdtempSync(join(tmpdir(), 'crash-'));
-  #node: ChildProcess | undefined;
+  readonly #node: CrashProcess;
+  /** To look into, beside the node's. */
+  readonly #store: Promise<Store>;
+  readonly #clients = new Map<Mysqld, Connection>();
+  /** P is the primary; S1, S2 are its secondaries, ordered by uuid; N is in no group. Others keep the name that they had. */
+  #roles: Readonly<Record<number, string>> = {};
   sentences: readonly string[] = [];
   #marker = 0;
 
-  private constructor(readonly servers: readonly Mysqld[]) {}
+  private constructor(
+    readonly servers: readonly Mysqld[],
+    program: string,
+  ) {
+    this.#node = new CrashProcess(program);
+    const store = createSqliteStore({ file: this.#file });
+    this.#store = store.open().then(() => store);
+  }
 
-  /** Group `g` of all servers but the last `spare` ones; the first is its primary. */
-  static async start(count: number, spare: number): Promise<CrashCluster> {
-    const cluster = new CrashCluster(await startMysqlds(count));
+  /** Group `g` of a primary and two secondaries, and one server besides. */
+  static async start(program: string): Promise<CrashCluster> {
+    const cluster = new CrashCluster(await startMysqlds(4), program);
     await cluster.startNode();
     await cluster.do('group.create', GROUP);
-    for (const { address } of cluster.servers.slice(0, count - spare)) await cluster.do('group.add', GROUP, address);
+    for (const { address } of cluster.servers.slice(0, 3)) await cluster.do('group.add', GROUP, address);
     await cluster.do('group.promote', GROUP);
     await (await cluster.primary()).query('CREATE TABLE app.markers (id INT PRIMARY KEY) ENGINE=InnoDB');
     return cluster;
@@ -63,53 +66,45 @@ export class CrashCluster {
     return join(this.#folder, 'fabric.sqlite');
   }
 
-  /** Resolves to how long it took until it served, null: it died before. */
-  async startNode(crashAt = 0): Promise<number | null> {
-    const program = fileURLToPath(new URL('./crash-node.ts', import.meta.url));
-    this.#node = fork(program, [this.#file, String(crashAt)], { execArgv: ['--import', 'tsx'] });
-    return (await this.#answer())?.ms ?? null;
+  /** Null: it died before it served. */
+  async startNode(crashAt?: string): Promise<Answer | null> {
+    return this.#heard(await this.#node.start(this.#file, this.#plan(crashAt))) ?? null;
   }
 
-  /** Undefined: the node died. */
-  async #answer(): Promise<Answer | undefined> {
-    const node = this.#node;
-    if (!node) throw new Error('no node');
-    const ending = new AbortController();
-    const { signal } = ending;
-    const answer = await Promise.race([
-      once(node, 'message', { signal }).then(([message]) => message as Answer),
-      once(node, 'exit', { signal }).then(([code]) => {
-        if (code !== null) throw new Error(`the node ended with ${code}`);
-        return undefined;
-      }),
-    ]).finally(() => ending.abort());
+  /** Undefined: the node died, as it was told to. */
+  async order(order: Omit<Order, 'plan'>, crashAt?: string, failure?: Plan['failure']): Promise<Answer | undefined> {
+    return this.#heard(await this.#node.order({ ...order, plan: { ...this.#plan(crashAt), failure } }));
+  }
+
+  #plan(crashAt: string | undefined): Plan {
+    return { roles: this.#roles, crashAt };
+  }
+
+  #heard(answer: Answer | undefined): Answer | undefined {
     if (answer) this.sentences = answer.sentences;
     return answer;
   }
 
-  /** Undefined: the node died, as it was told to. */
-  order(call: Call, crashAt = 0, failure?: Order['failure']): Promise<Answer | undefined> {
-    this.#node?.send({ call, crashAt, failure } satisfies Order);
-    return this.#answer();
-  }
-
   async do(...call: Call): Promise<Answer> {
-    const answer = await this.order(call);
+    const answer = await this.order({ call });
     expect(answer?.error, this.sentences.join('\n')).toBeNull();
     return answer as Answer;
   }
 
   /** As it is on disk. */
   async stored(): Promise<GroupRecord> {
-    const store = createSqliteStore({ file: this.#file });
-    await store.open();
-    try {
-      // A run may be under way (the fence of a server that came back), but none stays so.
-      await until(async () => (await store.unfinishedRuns()).length === 0);
-      return (await store.group(GROUP)) as GroupRecord;
-    } finally {
-      await store.close();
-    }
+    // A run may be under way (the fence of a server that came back), but none stays so.
+    await until(async () => (await this.unfinished()).length === 0);
+    return (await (await this.#store).group(GROUP)) as GroupRecord;
+  }
+
+  /** What a node left behind that was killed. */
+  async unfinished(): Promise<readonly RunRecord[]> {
+    return (await this.#store).unfinishedRuns();
+  }
+
+  async run(uuid: string): Promise<RunRecord | undefined> {
+    return (await this.#store).run(uuid);
   }
 
   serverOf(port: number): Mysqld {
@@ -121,18 +116,35 @@ export class CrashCluster {
     return this.serverOf(servers.find(({ uuid }) => uuid === primary)?.port ?? 0);
   }
 
-  async secondary(): Promise<Mysqld> {
-    const { servers } = await this.stored();
-    return this.serverOf(servers.find(({ status }) => status === 2)?.port ?? 0);
+  /** The server that had this role when the case began. */
+  role(name: 'P' | 'S1' | 'S2' | 'N'): Mysqld {
+    const found = Object.keys(this.#roles).find(port => this.#roles[Number(port)] === name);
+    return this.serverOf(Number(found));
   }
 
-  /** An acknowledged write that a secondary has, too. */
-  async mark(): Promise<void> {
+  /** A case begins: the group is whole, every server has a client, and an acknowledged write has reached everybody. */
+  async begin(): Promise<void> {
+    const { primary, servers } = await this.stored();
+    expect(servers.map(({ status }) => status).sort()).toEqual([STATUS_SECONDARY, STATUS_SECONDARY, STATUS_PRIMARY]);
+    const secondaries = servers.filter(({ uuid }) => uuid !== primary);
+    const port = (record: ServerRecord | undefined) => record?.port ?? 0;
+    this.#roles = {
+      [port(servers.find(({ uuid }) => uuid === primary))]: 'P',
+      [port(secondaries[0])]: 'S1',
+      [port(secondaries[1])]: 'S2',
+      [this.servers.find(server => !servers.some(record => record.port === server.port))?.port ?? 0]: 'N',
+    };
     this.#marker += 1;
-    await (await this.primary()).query('INSERT INTO app.markers VALUES (?)', [this.#marker]);
-    for (const { status, port } of (await this.stored()).servers) {
-      if (status === 2) await until(() => this.#has(this.serverOf(port)));
-    }
+    await this.role('P').query('INSERT INTO app.markers VALUES (?)', [this.#marker]);
+    await Promise.all([this.role('S1'), this.role('S2')].map(server => until(() => this.#has(server))));
+    await Promise.all(this.servers.map(server => this.#useBy(server)));
+  }
+
+  async #useBy(server: Mysqld): Promise<void> {
+    this.#clients.get(server)?.destroy();
+    const client = await server.connect({ ...accounts.app, database: 'app' });
+    client.on('error', () => {});
+    this.#clients.set(server, client);
   }
 
   async #has(server: Mysqld): Promise<boolean> {
@@ -143,48 +155,58 @@ export class CrashCluster {
   /**
    * One server accepts writes, the one that the store calls primary (or none of both), and has all that was acknowledged; all others of the
    * group that run are healthy and follow it.
-   * @param wanted.primary false: it may be without a primary.
-   * @param wanted.faulty how many may be FAULTY although they run.
    */
-  async expectSound(wanted: { readonly primary?: boolean; readonly faulty?: number } = {}): Promise<void> {
-    await until(async () =>
-      (await this.stored()).servers.every(({ needsFencing, port }) => !needsFencing || !this.serverOf(port).running),
-    );
-    const { primary, servers } = await this.stored();
+  async expectSound(wanted: Wanted = {}): Promise<void> {
     const told = () => this.sentences.join('\n');
-    const members = servers.map(record => ({ ...record, server: this.serverOf(record.port) }));
-    const running = members.filter(({ server }) => server.running);
-    const writable = await Promise.all(
-      running.map(async member => ((await acceptsWrites(member.server)) ? member : [])),
-    );
-    expect(
-      writable.flat().map(({ uuid }) => uuid),
-      told(),
-    ).toEqual(primary === null ? [] : [primary]);
-    if (wanted.primary !== false) expect(primary, told()).not.toBeNull();
+    await until(() => this.#fenced(), BOUND).catch(error => {
+      throw new Error(`not fenced: ${error}\n${told()}`);
+    });
+    const { primary, servers } = await this.stored();
+    const running = this.#running(servers);
+    const writable = await Promise.all(running.map(async one => ((await acceptsWrites(one.server)) ? [one.uuid] : [])));
+    const source = servers.find(({ uuid }) => uuid === primary);
+    const lacking = source === undefined || source.status === STATUS_FAULTY;
+    expect(writable.flat(), told()).toEqual(lacking ? [] : [primary]);
+    if (wanted.primary !== false) expect(lacking, told()).toBe(false);
     const healthy = running.filter(({ status }) => status !== STATUS_FAULTY);
     expect(running.length - healthy.length, told()).toBeLessThanOrEqual(wanted.faulty ?? 0);
-    if (primary === null) return;
-    const source = members.find(({ uuid }) => uuid === primary);
-    for (const { uuid, server } of healthy) {
-      if (uuid !== primary) await until(async () => followsWell(await statusOf(server), source?.port), BOUND);
-      await until(() => this.#has(server), BOUND);
-    }
+    if (lacking) return;
+    await Promise.all(
+      healthy.map(async ({ uuid, server }) => {
+        if (uuid !== primary) await until(async () => followsWell(await statusOf(server), source.port), BOUND);
+        await until(() => this.#has(server), BOUND);
+      }),
+    );
   }
 
-  kill(): void {
-    this.#node?.kill('SIGKILL');
+  #running(servers: readonly ServerRecord[]): Member[] {
+    return servers.map(one => ({ ...one, server: this.serverOf(one.port) })).filter(({ server }) => server.running);
+  }
+
+  /** Looks before an application would write: a server that was forgotten would get transactions of its own. */
+  async #fenced(): Promise<boolean> {
+    const { primary, servers } = await this.stored();
+    const others = this.#running(servers).filter(({ uuid, status }) => uuid !== primary || status === STATUS_FAULTY);
+    const fenced = await Promise.all(
+      others.map(async ({ server, needsFencing }) => {
+        const [row] = await server.query('SELECT @@GLOBAL.read_only AS fenced').catch(() => []);
+        return !needsFencing && Number(row?.fenced) === 1;
+      }),
+    );
+    return fenced.every(Boolean);
   }
 
   async stop(): Promise<void> {
-    this.kill();
+    this.#node.stop();
+    await (await this.#store).close();
+    for (const client of this.#clients.values()) client.destroy();
     await Promise.all(this.servers.map(server => server.remove()));
     rmSync(this.#folder, { recursive: true });
   }
 }
 
-function followsWell(status: ReplicaStatus | null, port: number | undefined): boolean {
-  return status?.source.port === port && status?.ioThread === 'running' && status.sqlThread === 'running';
+function followsWell(status: ReplicaStatus | null, port: number): boolean {
+  return status?.source.port === port && status.ioThread === 'running' && status.sqlThread === 'running';
 }
 
 async function statusOf({ port }: Mysqld): Promise<ReplicaStatus | null> {

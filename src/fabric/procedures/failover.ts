@@ -3,6 +3,7 @@ import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
+import type { ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { byPreference, holds, lackedBy } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
@@ -146,7 +147,7 @@ const openSuccessor: Step<Promotion> = {
 async function openFirst(uuid: string, data: Promotion, context: StepContext): Promise<void> {
   const record = await recordOf(uuid, data, context);
   const server = await context.sessions.to(record, shortPatience(context));
-  await refuseLoss(uuid, data, server.executed());
+  await refuseLoss(uuid, data, server);
   const status = await server.replicaStatus();
   if (status?.ioThread === 'connecting') {
     await Promise.race([forgetLostSource(record, context), sleep(HANG)]);
@@ -192,8 +193,8 @@ async function forgetSource(data: Promotion, context: StepContext): Promise<void
 }
 
 /** A second choice may be behind the first one, but not behind what the fenced primary is known to have acknowledged. */
-async function refuseLoss(uuid: string, data: Promotion, executed: Promise<string>): Promise<void> {
-  if (data.oldExecuted === null || holds(await executed, data.oldExecuted)) return;
+async function refuseLoss(uuid: string, { oldExecuted }: Promotion, server: ManagedServer): Promise<void> {
+  if (oldExecuted === null || holds(await server.executed(), oldExecuted)) return;
   throw new CommandError('ServerError', `Server (${uuid}) lacks transactions of the old primary.`);
 }
 

@@ -12,7 +12,7 @@ import { phrases } from '../model.js';
 import type { Address, ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
-import { describe, patience, refuseErrant } from './promotion.js';
+import { describe, follow, patience, refuseErrant } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
 /** Servers come, go, and come back after a repair. */
@@ -23,8 +23,10 @@ export type Addition = {
   /** Seconds for the connection. */
   readonly timeout: number;
   readonly updateOnly: boolean;
-  /** Whether the server was made to follow the primary. */
-  touched: boolean;
+  /** What answers there. */
+  uuid: string;
+  /** Whether the server is made to follow the primary. */
+  follows: boolean;
 };
 
 /** `group.add`: the server becomes a SECONDARY, visible when it follows the group's primary (if there is one). */
@@ -34,33 +36,52 @@ export function addServer(request: {
   timeout: number;
   updateOnly: boolean;
 }): Procedure<Addition> {
-  return addition({ ...request, touched: false });
+  return addition({ ...request, uuid: '', follows: false });
 }
 
 export function addition(data: Addition): Procedure<Addition> {
-  return { name: 'group.add', group: data.group, data, steps: [joinGroup] };
+  return { name: 'group.add', group: data.group, data, steps: [checkNewcomer, followPrimary, joinGroup] };
 }
 
-const joinGroup: Step<Addition> = {
-  name: 'check the server, let it follow the primary and store it',
+const checkNewcomer: Step<Addition> = {
+  name: 'check the server',
   async run(data, context) {
-    const group = await requireGroup(context, data.group);
-    const server = await context.sessions.to(data.address, data.timeout * 1000, data.timeout * 1000);
+    const { group: id, address, timeout, updateOnly } = data;
+    const primary = primaryOf(await requireGroup(context, id));
+    const server = await context.sessions.to(address, timeout * 1000, timeout * 1000);
     const { uuid } = await server.identity();
-    await refuseKnown(uuid, data.address, context);
+    await refuseKnown(uuid, address, context);
     await refuseHome(uuid, context);
     await refuseUnfit(uuid, server);
-    const primary = primaryOf(group);
-    if (primary) await followPrimary(uuid, server, primary, data, context);
-    await changeGroup(context, data.group, stored => ({
-      ...stored,
-      servers: [...stored.servers, newSecondary(uuid, data.address)],
-    }));
-    const sentence = `server ${uuid} (${data.address.host}:${data.address.port}) joined group ${data.group}`;
-    decided(context, { group: data.group, server: uuid, event: 'membership', sentence });
+    if (primary) await refuseDiverged(uuid, server, primary, updateOnly, context);
+    data.uuid = uuid;
+    data.follows = primary !== undefined && !updateOnly;
   },
-  async undo({ touched, address }, context) {
-    if (touched) await (await context.sessions.to(address, patience(context))).forgetSource();
+};
+
+const followPrimary: Step<Addition> = {
+  name: 'let it follow the primary',
+  async run({ group, uuid, address, timeout, follows }, context) {
+    const primary = primaryOf(await requireGroup(context, group));
+    if (!follows || !primary) return;
+    await context.sessions.to(address, timeout * 1000, timeout * 1000);
+    await follow(newSecondary(uuid, address), primary, context);
+  },
+  async undo({ follows, address }, context) {
+    if (follows) await (await context.sessions.to(address, patience(context))).forgetSource();
+  },
+};
+
+const joinGroup: Step<Addition> = {
+  name: 'store it as a secondary',
+  async run({ group, uuid, address }, context) {
+    await changeGroup(context, group, stored => {
+      // Done before the node was killed.
+      if (stored.servers.some(server => server.uuid === uuid)) return stored;
+      return { ...stored, servers: [...stored.servers, newSecondary(uuid, address)] };
+    });
+    const sentence = `server ${uuid} (${address.host}:${address.port}) joined group ${group}`;
+    decided(context, { group, server: uuid, event: 'membership', sentence });
   },
 };
 
@@ -90,62 +111,61 @@ async function refuseUnfit(uuid: string, server: ManagedServer): Promise<void> {
     throw new CommandError('ServerError', `Server (${uuid}) cannot be managed: ${issues.join('; ')}.`);
 }
 
-async function followPrimary(
-  uuid: string,
-  server: ManagedServer,
-  primary: ServerRecord,
-  data: Addition,
-  context: StepContext,
-): Promise<void> {
-  if (!(await passesErrantCheck(uuid, server, primary, data.updateOnly, context))) return;
-  if (data.updateOnly) return;
-  data.touched = true;
-  await server.setSemiSync('secondary');
-  await server.follow(primary);
-}
-
 /** With `updateOnly` a primary that cannot be asked is no obstacle: nothing is done to the server then. */
-async function passesErrantCheck(
+async function refuseDiverged(
   uuid: string,
   server: ManagedServer,
   primary: ServerRecord,
   updateOnly: boolean,
   context: StepContext,
-): Promise<boolean> {
+): Promise<void> {
   try {
     await refuseErrant(uuid, server, await context.sessions.to(primary, patience(context)));
-    return true;
   } catch (error) {
     if (!updateOnly || error instanceof CommandError) throw error;
     context.log.warn(`server ${uuid} was not compared with the primary ${primary.uuid}: ${describe(error)}`);
-    return false;
   }
 }
 
 export type Removal = {
   readonly group: string;
-  readonly server: string;
+  /** uuid or `host:port`, by uuid when it was found. */
+  server: string;
 };
 
 /** `group.remove`: the group forgets the server; the server itself is left as it is. */
 export function removeServer(request: Removal): Procedure<Removal> {
-  return { name: 'group.remove', group: request.group, data: { ...request }, steps: [leaveGroup] };
+  const steps = [findMember, leaveGroup];
+  return { name: 'group.remove', group: request.group, data: { ...request }, steps };
 }
 
+const findMember: Step<Removal> = {
+  name: 'check that the server may leave',
+  async run(data, context) {
+    const group = await requireGroup(context, data.group);
+    const { uuid } = requireServer(group, data.server);
+    refusePrimary(uuid, group);
+    data.server = uuid;
+  },
+};
+
+/** Harmless when it is done already: the node may have been killed after it. */
 const leaveGroup: Step<Removal> = {
   name: 'remove the server from the group',
   async run({ group, server }, context) {
-    let left = server;
     await changeGroup(context, group, stored => {
-      const { uuid } = requireServer(stored, server);
-      if (uuid === stored.primary) throw new CommandError('ServerError', phrases.removePrimary(uuid, group));
-      left = uuid;
-      return { ...stored, servers: stored.servers.filter(other => other.uuid !== uuid) };
+      refusePrimary(server, stored);
+      const servers = stored.servers.filter(({ uuid }) => uuid !== server);
+      return servers.length === stored.servers.length ? stored : { ...stored, servers };
     });
-    const sentence = `server ${left} left group ${group}`;
-    decided(context, { group, server: left, event: 'membership', sentence });
+    const sentence = `server ${server} left group ${group}`;
+    decided(context, { group, server, event: 'membership', sentence });
   },
 };
+
+function refusePrimary(uuid: string, { id, primary }: GroupRecord): void {
+  if (uuid === primary) throw new CommandError('ServerError', phrases.removePrimary(uuid, id));
+}
 
 export type Repair = {
   readonly group: string;
@@ -155,18 +175,28 @@ export type Repair = {
 
 /** `server.set_status` FAULTY to SPARE: the only way back, for a server that answers and has no errant transactions. */
 export function faultyToSpare(request: Repair): Procedure<Repair> {
-  return { name: 'server.set_status', group: request.group, data: { ...request }, steps: [takeBack] };
+  const steps = [checkRepaired, takeBack];
+  return { name: 'server.set_status', group: request.group, data: { ...request }, steps };
 }
 
-const takeBack: Step<Repair> = {
-  name: 'check the server, let it follow the primary and make it a spare',
-  async run({ group: id, server: name, updateOnly }, context) {
+const checkRepaired: Step<Repair> = {
+  name: 'check the server',
+  async run({ group: id, server: name }, context) {
     const group = await requireGroup(context, id);
     const record = requireServer(group, name);
     refuseNotFaulty(record, group);
     const server = await context.sessions.to(record, patience(context));
     await refuseReplaced(record, server);
     await refuseUnfit(record.uuid, server);
+  },
+};
+
+const takeBack: Step<Repair> = {
+  name: 'let it follow the primary and make it a spare',
+  async run({ group: id, server: name, updateOnly }, context) {
+    const group = await requireGroup(context, id);
+    const record = requireServer(group, name);
+    const server = await context.sessions.to(record, patience(context));
     await attach(record, server, primaryOf(group), updateOnly, context);
     const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false } as const;
     await changeGroup(context, id, stored => withServer(stored, record.uuid, change));

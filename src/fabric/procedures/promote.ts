@@ -48,13 +48,16 @@ function describePrimary(old: ServerRecord | undefined): string {
 const updateStore: Step<Promotion> = {
   name: 'change the primary in the state store only',
   async run(data, context) {
-    const { asked } = data;
+    const { asked, old } = data;
     if (asked === null) {
       throw new CommandError('ProcedureError', phrases.updateOnlyNeedsCandidate());
     }
-    const { primary } = await changeGroup(context, data.group, group =>
-      replaced(group, requireServer(group, asked), context.now()),
-    );
+    const { primary } = await changeGroup(context, data.group, group => {
+      const candidate = requireServer(group, asked);
+      // Done before the node was killed.
+      if (candidate.uuid === group.primary && candidate.uuid !== old) return group;
+      return replaced(group, candidate, context.now());
+    });
     const sentence = `server ${primary} is the primary of group ${data.group} in the state store; no server was touched`;
     decided(context, { group: data.group, server: primary, event: 'promoted', sentence });
   },

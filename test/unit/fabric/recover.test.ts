@@ -8,9 +8,10 @@ import { promote } from '../../../src/fabric/procedures/promote.js';
 import { reattach } from '../../../src/fabric/procedures/reattach.js';
 import { recoverRuns } from '../../../src/fabric/procedures/recover.js';
 import { rebuild } from '../../../src/fabric/procedures/registry.js';
-import { createRunner, type Procedure, type Runner, type Step } from '../../../src/fabric/procedures/run.js';
+import { createRunner, type Data, type Procedure, type Runner, type Step } from '../../../src/fabric/procedures/run.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
-import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
+import type { GroupRecord, RunRecord, ServerRecord, Store } from '../../../src/fabric/store/store.js';
+import { STATUS_PRIMARY, type Status } from '../../../src/wire/topology.js';
 
 let store: Store;
 let saved: RunRecord[];
@@ -40,6 +41,13 @@ beforeEach(() => {
     now: () => 2_000,
   };
   runner = createRunner(context);
+});
+
+const NEW = { active: false, primary: null, primarySince: null, baseline: null, servers: [] };
+
+const server = (uuid: string, status: Status): ServerRecord => ({
+  ...{ uuid, status, host: uuid, port: 3306, weight: 1, needsFencing: false },
+  mode: status === STATUS_PRIMARY ? 3 : 1,
 });
 
 const left = (change: Partial<RunRecord> = {}): RunRecord => ({
@@ -144,6 +152,35 @@ describe('recovery', () => {
   });
 
   const address = { host: 'db1', port: 3306 };
+
+  test.each<[string, unknown, Data, Partial<GroupRecord>]>([
+    [
+      'group.add',
+      addServer({ group: 'g', address, timeout: 1, updateOnly: false }),
+      { uuid: 'b', follows: true },
+      { primary: 'a', servers: [server('a', 3), server('b', 2)] },
+    ],
+    ['group.remove', removeServer({ group: 'g', server: 'b' }), {}, { primary: 'a', servers: [server('a', 3)] }],
+    [
+      'group.promote',
+      promote({ group: 'g', candidate: 'b', updateOnly: true }),
+      { old: 'a', kind: 'store only' },
+      { primary: 'b', servers: [server('a', 2), server('b', 3)] },
+    ],
+  ])(
+    'finds that the last step of %s had changed the store already, and calls it done',
+    async (name, made, known, stored) => {
+      await store.createGroup({ id: 'g', description: null, ...NEW, ...stored });
+      const { data, steps, rest } = made as Procedure;
+      const recorded = { ...data, ...known };
+      const step = steps.length + (rest?.(recorded).length ?? 0) - 1;
+      await store.saveRun(left({ procedure: name, step, data: JSON.stringify(recorded) }));
+      await recoverRuns(context, runner);
+      expect(await store.run('r1')).toMatchObject({ finished: true, error: null });
+      expect(await store.group('g')).toMatchObject(stored);
+    },
+  );
+
   const report = { reporter: 'r', error: 'e', updateOnly: false, respectFailoverInterval: true };
   test.each<[string, Procedure]>(
     [
