@@ -170,14 +170,17 @@ describe('a node that is killed', { timeout: 3_600_000 }, () => {
     expect(met).toBeGreaterThan(chosen.length * 0.9 - 1);
   });
 
-  test.concurrent.each(named)('in %s, and again while it recovers: all is in order', async (_name, scenario) => {
-    const points = await lend(cluster => pointsOf(scenario, cluster));
-    const chosen = aFew(points, ALL ? 3 : 1);
-    let died = 0;
-    await each(chosen, scenario, async (label, cluster) => {
-      died += await killTwice(label, scenario, cluster);
-      return 0;
-    });
-    console.log(`${scenario.name}: killed twice ${died} times`);
-  });
+  test.concurrent.each(named)(
+    'in %s, and again while it recovers: all is in order in the end',
+    async (_name, scenario) => {
+      const points = await lend(cluster => pointsOf(scenario, cluster));
+      const chosen = aFew(points, ALL ? 3 : 1);
+      let died = 0;
+      await each(chosen, scenario, async (label, cluster) => {
+        died += await killTwice(label, scenario, cluster);
+        return 0;
+      });
+      console.log(`${scenario.name}: killed twice ${died} times`);
+    },
+  );
 });
