@@ -6,6 +6,7 @@ import {
   type ServerRecord,
   type Store,
   StoreConflict,
+  type UserRecord,
 } from '../../src/fabric/store/store.js';
 
 /** What every state store must do, and those that outlive their node; run by one small test file per store. */
@@ -50,6 +51,14 @@ const decision = (sentence: string, change: Partial<Decision> = {}): Decision =>
   event: 'waiting',
   by: 'detector',
   sentence,
+  ...change,
+});
+
+const user = (name: string, change: Partial<UserRecord> = {}): UserRecord => ({
+  name,
+  protocol: 'xmlrpc',
+  password: 'cafe',
+  roles: ['connector'],
   ...change,
 });
 
@@ -283,6 +292,40 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.counts('group')).toEqual([]);
       expect((await store.decisions('g', 10)).length).toBe(4);
     });
+
+    it('keeps users by name and protocol, and has what was changed at once', async () => {
+      expect(store.users).toEqual([]);
+      const before = store.revision;
+      const [admin, app] = [user('admin', { roles: [], password: null }), user('app', { protocol: 'mysql' })];
+      await store.changeUsers(() => [app, user('app'), admin]);
+      expect(store.users).toEqual([admin, app, user('app')]);
+      expect(store.revision).toBeGreaterThan(before);
+      const seen = store.users;
+      await store.changeUsers(users =>
+        users.filter(({ name }) => name === 'app').map(each => ({ ...each, roles: [] })),
+      );
+      expect(store.users).toEqual([app, user('app')].map(each => ({ ...each, roles: [] })));
+      expect(seen).toEqual([admin, app, user('app')]);
+    });
+
+    it('tells names of users apart by case, and leaves all as they were when a change is refused', async () => {
+      await store.changeUsers(() => [user('app'), user('APP')]);
+      const before = [store.users, store.revision];
+      const refused = store.changeUsers(() => {
+        throw new RangeError('no');
+      });
+      await expect(refused).rejects.toThrow(new RangeError('no'));
+      expect([store.users, store.revision]).toEqual(before);
+      expect(store.users.map(({ name }) => name)).toEqual(['APP', 'app']);
+      await store.createGroup(group('g'));
+      expect(store.users).toBe(before[0]);
+    });
+
+    it('loses no user when many are added at the same time', async () => {
+      const names = Array.from({ length: 10 }, (_, n) => `u${n}`);
+      await Promise.all(names.map(name => store.changeUsers(users => [...users, user(name)])));
+      expect(store.users.map(({ name }) => name)).toEqual(names);
+    });
   });
 }
 
@@ -364,6 +407,20 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
       await store.deleteGroup('g', saved.version);
       await seen(async () => (await other.groups()).length === 0);
       expect(other.revision).toBe(store.revision);
+    });
+
+    it('has the users that others have made, within a second, and adds to them', async () => {
+      await store.changeUsers(() => [user('app', { roles: ['connector', 'monitor'] })]);
+      await expect.poll(() => other.users, { timeout: 1_000, interval: 10 }).toEqual(store.users);
+      await Promise.all([
+        store.changeUsers(users => [...users, user('b')]),
+        other.changeUsers(users => [...users, user('c')]),
+      ]);
+      await reopened();
+      expect(store.users.map(({ name }) => name)).toEqual(['app', 'b', 'c']);
+      await store.changeUsers(() => []);
+      await reopened();
+      expect(store.users).toEqual([]);
     });
 
     it('never hands out what is older than its revision', async () => {

@@ -1,6 +1,14 @@
 import { addressKey, createGroupTable } from './group-table.js';
 import { createMemoryDecisions } from './memory-decisions.js';
-import { type ErrorReport, type GroupRecord, type RunRecord, type Store, StoreConflict } from './store.js';
+import {
+  type ErrorReport,
+  type GroupRecord,
+  type RunRecord,
+  type Store,
+  StoreConflict,
+  type UserRecord,
+} from './store.js';
+import { orderedUsers } from './user-rows.js';
 
 /** The state store of a node that forgets everything when it stops. */
 
@@ -14,6 +22,7 @@ export function createMemoryStore(): Store {
   const runs = createRunTable();
   const reports = new Map<string, ErrorReport[]>();
   const decisions = createMemoryDecisions();
+  let users: readonly UserRecord[] = [];
 
   const replace = (previous: GroupRecord | undefined, next: GroupRecord | undefined) => {
     groups.replace(previous, next);
@@ -68,6 +77,13 @@ export function createMemoryStore(): Store {
       return runs.unfinished();
     },
     ...decisions.store,
+    get users() {
+      return users;
+    },
+    async changeUsers(change) {
+      users = orderedUsers(change(users));
+      groups.replace(undefined, undefined);
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import type { Dialect, SqlSession } from './sql-database.js';
 
 const TABLES = [
   ...['fabric_state', 'fabric_groups', 'fabric_servers', 'fabric_error_log', 'fabric_procedures'],
-  ...['fabric_decisions', 'fabric_counts'],
+  ...['fabric_decisions', 'fabric_counts', 'fabric_users'],
 ] as const;
 
 const VERSION_TABLE = 'fabric_schema';
@@ -55,6 +55,12 @@ const MIGRATIONS: readonly ((dialect: Dialect) => readonly string[])[] = [
     )${table}`,
     'CREATE INDEX fabric_decisions_group ON fabric_decisions (group_id, seq)',
     'CREATE INDEX fabric_procedures_name ON fabric_procedures (name, ended)',
+  ],
+  ({ table }) => [
+    // `password` is a hash; `roles` a list of names in JSON.
+    `CREATE TABLE IF NOT EXISTS fabric_users (
+      name VARCHAR(64) NOT NULL, protocol VARCHAR(16) NOT NULL, password VARCHAR(64), roles TEXT NOT NULL, PRIMARY KEY (name, protocol)
+    )${table}`,
   ],
 ];
 

@@ -5,10 +5,11 @@ import { GROUP_COLUMNS, groupOf, groupRow, places, runOf, SERVER_COLUMNS, server
 import { readRun, writeRun } from './run-rows.js';
 import { migrate } from './schema.js';
 import type { Row, SqlDatabase, SqlSession, Work } from './sql-database.js';
-import { type GroupRecord, type ServerRecord, type Store, StoreConflict } from './store.js';
+import { type GroupRecord, type ServerRecord, type Store, StoreConflict, type UserRecord } from './store.js';
+import { orderedUsers, readUsers, writeUsers } from './user-rows.js';
 
 /**
- * A state store in an SQL database. It keeps a picture of all groups in memory, so that reading costs nothing. The revision in the one row of
+ * A state store in an SQL database. It keeps a picture of all groups and users in memory, so that reading costs nothing. The revision in the one row of
  * `fabric_state` tells when somebody else has changed something; a writer locks that row first, brings its picture up to date, checks by it,
  * and writes.
  */
@@ -46,6 +47,17 @@ export function createSqlStore(database: SqlDatabase): Store {
       table.replace(previous, next);
       return next;
     });
+  const changeUsers = (plan: (users: readonly UserRecord[]) => readonly UserRecord[]) =>
+    exclusive(async () => {
+      picture.users = await database.write(async session => {
+        await picture.catchUp(session, database.dialect.forUpdate);
+        const next = orderedUsers(plan(picture.users));
+        await writeUsers(next, session);
+        await countChange(session);
+        return next;
+      });
+      table.replace(undefined, undefined);
+    });
 
   const { home } = database;
   return {
@@ -59,7 +71,7 @@ export function createSqlStore(database: SqlDatabase): Store {
         await database.alter(session => migrate(session, database.dialect));
         await picture.refresh();
       });
-      if (!database.revision) poll = setInterval(() => void fresh().catch(() => {}), POLL).unref();
+      poll = setInterval(() => void fresh().catch(() => {}), POLL).unref();
     },
     async close() {
       clearInterval(poll);
@@ -104,6 +116,10 @@ export function createSqlStore(database: SqlDatabase): Store {
     decisions: (group, limit) => exclusive(() => database.look(session => decisions.latest(group, limit, session))),
     addCounts: counts => relaxed(session => addCounts(counts, session)),
     counts: kind => exclusive(() => database.look(session => readCounts(kind, session))),
+    get users() {
+      return picture.users;
+    },
+    changeUsers,
   };
 }
 
@@ -117,9 +133,10 @@ function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Keeps the table like the database. */
+/** Keeps the table and the users like the database. */
 function createPicture(table: GroupTable, database: SqlDatabase) {
   let removals = 0;
+  let users: readonly UserRecord[] = [];
   let checkedAt = Number.NEGATIVE_INFINITY;
 
   const isBehind = async (session: SqlSession) => {
@@ -136,12 +153,19 @@ function createPicture(table: GroupTable, database: SqlDatabase) {
     const wentBack = revision < table.revision;
     const changed = await changedGroups(wentBack ? 0 : table.revision, session);
     const gone = Number(state.removals) === removals && !wentBack ? [] : await goneGroups(table, session);
+    users = await readUsers(session);
     table.load(changed, gone, revision);
     removals = Number(state.removals);
   };
 
   return {
     catchUp,
+    get users() {
+      return users;
+    },
+    set users(next) {
+      users = next;
+    },
     isFresh() {
       if (database.revision) return database.revision() === table.revision;
       return performance.now() - checkedAt < FRESH;
@@ -184,8 +208,11 @@ async function writeGroup(session: SqlSession, previous?: GroupRecord, next?: Gr
   }
   if (!next)
     await session.execute("DELETE FROM fabric_counts WHERE kind = 'group' AND subject = ?", [previous?.id ?? '']);
-  const removals = next ? '' : ', removals = removals + 1';
-  await session.execute(`UPDATE fabric_state SET revision = revision + 1${removals} WHERE id = 1`);
+  await countChange(session, next ? '' : ', removals = removals + 1');
+}
+
+async function countChange(session: SqlSession, more = ''): Promise<void> {
+  await session.execute(`UPDATE fabric_state SET revision = revision + 1${more} WHERE id = 1`);
 }
 
 async function removeGroup({ id }: GroupRecord, session: SqlSession): Promise<void> {

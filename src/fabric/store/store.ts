@@ -109,6 +109,16 @@ export interface Count {
   readonly total: number;
 }
 
+/** Who may call the node's commands: for each protocol a user of its own, as each needs another hash of the password. */
+export interface UserRecord {
+  readonly name: string;
+  readonly protocol: 'xmlrpc' | 'mysql';
+  /** Hashed as the protocol needs it; null: this user cannot log in. */
+  readonly password: string | null;
+  /** By name. */
+  readonly roles: readonly string[];
+}
+
 export interface Store {
   /** Grows with every change that a command could show; answers are kept until it does. */
   readonly revision: number;
@@ -153,6 +163,11 @@ export interface Store {
 
   /** uuid of the MySQL server that keeps the state; stores of another kind have none. */
   home?(): Promise<string>;
+
+  /** Ordered by name and protocol. What this node has changed is in it at once, what others have within a second. */
+  readonly users: readonly UserRecord[];
+  /** Puts what `change` makes of the newest users in their place; it may be asked again, and refuses by throwing. */
+  changeUsers(change: (users: readonly UserRecord[]) => readonly UserRecord[]): Promise<void>;
 }
 
 /** Somebody else changed the group since it was read. */
