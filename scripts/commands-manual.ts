@@ -1,5 +1,5 @@
 import { COMMON_OPTIONS } from '../src/cli/arguments.js';
-import { type CliCommand, commandsOf, groups, typed } from '../src/cli/catalogue.js';
+import { asOption, type CliCommand, commandsOf, groups, typed } from '../src/cli/catalogue.js';
 import { optionDoc, optionForm, TOOL, usage } from '../src/cli/help.js';
 import type { Param } from '../src/fabric/commands/define.js';
 
@@ -39,7 +39,7 @@ function groupSection(group: string): string {
 }
 
 function commandSection(command: CliCommand): string {
-  const rows = command.params.map(param => [form(param), param.type, fallback(param), optionDoc(param)]);
+  const rows = command.params.map(asOption).map(param => [form(param), param.type, fallback(param), optionDoc(param)]);
   const inOrder = rows.length === 0 ? '' : `\n${table(['in order', 'type', 'default', 'meaning'], rows)}`;
   return `\n### ${typed(command)}\n\n${command.doc}\n\n\`\`\`\n${TOOL} ${usage(command).trimEnd()}\n\`\`\`\n${inOrder}${answer(command)}`;
 }

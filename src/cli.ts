@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { text } from 'node:stream/consumers';
 import type { Io } from './cli/io.js';
 import { main } from './cli/main.js';
 
@@ -22,6 +23,7 @@ const io: Io = {
   cwd: process.cwd(),
   out: text => process.stdout.write(text),
   err: text => process.stderr.write(text),
+  input: () => text(process.stdin),
   terminal: process.stdin.isTTY ? process.stdin : null,
   signal: () =>
     new Promise(resolve => {

@@ -105,7 +105,8 @@ export function lastValue(line: CommandLine, name: string): string | undefined {
 }
 
 /**
- * The arguments in wire order: words for parameters without a default, options for the others; a flag is the opposite of its default.
+ * The arguments in wire order: words for parameters without a default, options for the others; a flag is the opposite of its default. Passwords are
+ * still missing.
  * @throws UsageError when there are too many words or too few.
  */
 export function wireArguments(command: CliCommand, line: CommandLine): XmlRpcValue[] {
@@ -113,7 +114,8 @@ export function wireArguments(command: CliCommand, line: CommandLine): XmlRpcVal
   if (words.length !== positionals(command).length) {
     throw new UsageError(`Wrong number of parameters were provided for command '${typed(command)}'.`, command);
   }
-  return command.params.map(({ name, type, default: fallback }) => {
+  return command.params.map(({ name, type, default: fallback, secret }) => {
+    if (secret) return null;
     if (fallback === undefined) return words.shift() ?? null;
     if (type === 'bool') return line.flags.has(name) ? !fallback : fallback;
     if (type === 'list') return line.values.get(name) ?? fallback;

@@ -1,6 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { FabricRpc } from '../client/fabric-rpc.js';
 import type { Config } from '../fabric/config-file.js';
@@ -9,8 +7,10 @@ import { type CommandLine, lastValue } from './arguments.js';
 import type { CliCommand } from './catalogue.js';
 import { adviceForRefusal, CliError, failedCall } from './failure.js';
 import type { Io } from './io.js';
+import { readPassword, withSecrets } from './new-password.js';
 import { formatJson, formatReply } from './output.js';
 import { askHidden } from './prompt.js';
+import { readFile } from './read-file.js';
 
 /** Sends a command to the node and shows its answer. */
 
@@ -27,9 +27,11 @@ export async function callNode(
 ): Promise<number> {
   const { host, port } = config.caller;
   const tls = tlsOf(config);
-  const rpc = new FabricRpc([{ host, port, tls, ...(await account(line, config, io)) }], TIMEOUT_MS);
+  const caller = await account(line, config, io);
+  const complete = await withSecrets(command, args, line, io);
+  const rpc = new FabricRpc([{ host, port, tls, ...caller }], TIMEOUT_MS);
   try {
-    const reply = await rpc.ask(command.name, args);
+    const reply = await rpc.ask(command.name, complete);
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
     if (reply.error === '') return 0;
     io.err(`${adviceForRefusal(reply, command)}\n`);
@@ -61,7 +63,7 @@ function readSetting(key: string, path: string): Buffer {
 async function account(line: CommandLine, { caller }: Config, io: Io) {
   const user = lastValue(line, 'user') ?? caller.user;
   const file = lastValue(line, 'password_file');
-  if (file !== undefined) return { user, password: readPassword(resolve(io.cwd, file)) };
+  if (file !== undefined) return { user, password: readPassword(file, io) };
   if (caller.open && !line.values.has('user')) return { user: undefined, password: undefined };
   if (user === caller.user && caller.password !== undefined) return { user, password: caller.password };
   if (io.terminal) return { user, password: await askHidden(`Password for ${user}: `, io.terminal, io.err) };
@@ -69,19 +71,4 @@ async function account(line: CommandLine, { caller }: Config, io: Io) {
     `There is no password for user '${user}', and nobody to ask.`,
     'Give it in [protocol.xmlrpc] password, MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD or --password-file.',
   );
-}
-
-function readPassword(path: string): string {
-  return readFile(path, `The password file ${path}`)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
-}
-
-function readFile(path: string, what: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    const { code = String(cause) } = cause as NodeJS.ErrnoException;
-    throw new CliError(`${what} cannot be read (${code}).`, 'Check its name and permissions.', { cause });
-  }
 }

@@ -18,7 +18,7 @@ const LOCAL_COMMANDS = [
   },
   {
     name: 'manage.setup',
-    doc: 'Make the state store that [storage] names, or bring its tables up to date; a node that starts does the same.',
+    doc: 'Make the state store that [storage] names, or bring its tables up to date, with a user who may do everything.',
     params: [],
     sets: null,
   },
@@ -56,6 +56,16 @@ export function positionals({ params }: CliCommand): readonly Param[] {
   return params.filter(param => param.default === undefined);
 }
 
-export function options({ params }: CliCommand): readonly Param[] {
-  return params.filter(param => param.default !== undefined);
+/** A password is the content of a file. */
+export function options({ params }: Pick<CliCommand, 'params'>): readonly Param[] {
+  return params.filter(param => param.default !== undefined).map(asOption);
+}
+
+export function asOption(param: Param): Param {
+  if (!param.secret) return param;
+  return { ...param, name: secretOption(param), doc: `${param.doc} From a file, or - for stdin; else asked for.` };
+}
+
+export function secretOption({ name }: Param): string {
+  return `${name}_file`;
 }

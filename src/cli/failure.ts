@@ -55,6 +55,7 @@ const BY_HTTP_STATUS: Readonly<Record<number, string>> = {
   400: ACCOUNT,
   401: ACCOUNT,
   403: 'Another user may call it: --user.',
+  503: 'So many wrong passwords of this user came from this machine that it has to wait: try again in some seconds.',
 };
 
 const unknownHost = (node: string) => `Is the host name of ${node} right? ${ADDRESS_ADVICE}`;

@@ -6,6 +6,8 @@ export interface Io {
   readonly cwd: string;
   out(text: string): void;
   err(text: string): void;
+  /** All of stdin, as text. */
+  input(): Promise<string>;
   /** Whoever sits in front of it; null: nobody. */
   readonly terminal: Terminal | null;
   /** The next SIGTERM or SIGINT, which otherwise ends the process. */

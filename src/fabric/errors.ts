@@ -1,7 +1,7 @@
 /** What a command answers when it refuses or fails. The wire shows `kind: message` for procedures and `message` for direct commands. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
-  /** @param kind the original's error class: GroupError, ServerError, ProcedureError, ... */
+  /** @param kind the original's error class: GroupError, ServerError, ProcedureError, ...; UserError and PermissionError are ours */
   constructor(
     readonly kind: CommandErrorKind,
     message: string,
@@ -17,5 +17,7 @@ export type CommandErrorKind =
   | 'DatabaseError'
   | 'ProcedureError'
   | 'ConfigurationError'
+  | 'UserError'
+  | 'PermissionError'
   | 'CommandError'
   | 'InternalError';

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { type Cell, rowsOf } from '../wire/reply.js';
 import { FABRIC_UUID } from '../wire/topology.js';
+import { ANYBODY, hasSuperadmin } from './accounts.js';
 import { commands } from './commands/all.js';
 import { type CommandContext, dispatch, type ListeningEndpoint } from './commands/define.js';
 import type { Context } from './context.js';
@@ -121,7 +122,7 @@ export function createNode(context: Context): Fabric {
     },
     async call(name, ...args) {
       const node = await current();
-      return callResult(await dispatch(node.commandContext, name, args), options.connector.ttl);
+      return callResult(await dispatch(node.commandContext, ANYBODY, name, args), options.connector.ttl);
     },
   };
 }
@@ -137,6 +138,7 @@ async function startNode(context: Context, shutDown: () => void): Promise<Runnin
   const runner = createRunner(context);
   try {
     await store.open();
+    if (!hasSuperadmin(options, store.users)) throw new Error(NOBODY);
     await recoverRuns(context, runner);
   } catch (error) {
     await store.close().catch(() => {});
@@ -176,6 +178,9 @@ async function startNode(context: Context, shutDown: () => void): Promise<Runnin
     throw error;
   }
 }
+
+const NOBODY =
+  'No user may call all commands: give a password in protocol.xmlrpc, or make a user in the state store by `mysqlfabric manage setup`.';
 
 /** As it was configured, before the node knows its ports; checked already. */
 function configuredAddress({ protocol: { xmlrpc, mysql } }: FabricOptions): FabricAddress {

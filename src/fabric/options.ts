@@ -7,6 +7,7 @@ export interface EndpointOptions {
   /** `host:port`; port 0 takes any free one. */
   readonly address: string;
   readonly user: string;
+  /** Empty: the configuration has no account. */
   readonly password: string;
   readonly disableAuthentication: boolean;
   /** Files in PEM; empty: none. */
@@ -136,8 +137,16 @@ const databaseName: Check = value =>
 export const XMLRPC_PORT = 32_274;
 export const MYSQL_PORT = 32_275;
 
-const USER = { default: 'admin', check: text, doc: 'Who may call the commands.' } as const;
-const PASSWORD = { default: undefined, check: text, doc: "That user's password; needed unless authentication is off." };
+const USER = {
+  default: 'admin',
+  check: text,
+  doc: 'Who may call all commands, beside the users of the state store.',
+} as const;
+const PASSWORD = {
+  default: undefined,
+  check: text,
+  doc: "That user's password; needed unless authentication is off or the state store has users.",
+};
 const OPEN = { default: false, check: flag, doc: 'Let anyone who can connect call the commands.' } as const;
 const file = (doc: string) => ({ default: '', check: fileName, doc, file: true }) as const;
 const bytes = (fallback: number, doc: string) =>
@@ -260,21 +269,28 @@ export function parseFabricOptions(given: FabricNodeOptions): FabricOptions {
   const top = object('options', given, ['servers', 'protocol', 'failureTracking', 'connector', 'storage', 'log'], '');
   const protocol = object('protocol', top.protocol, ['xmlrpc', 'mysql']);
   checkLog(top.log);
+  const storage = storageSection(top.storage);
+  const hasUsers = storage.type !== 'memory';
   return Object.freeze({
     servers: section('servers', top.servers),
     protocol: Object.freeze({
-      xmlrpc: endpointSection('protocol.xmlrpc', protocol.xmlrpc),
-      ...(protocol.mysql !== undefined && { mysql: endpointSection('protocol.mysql', protocol.mysql) }),
+      xmlrpc: endpointSection('protocol.xmlrpc', protocol.xmlrpc, hasUsers),
+      ...(protocol.mysql !== undefined && { mysql: endpointSection('protocol.mysql', protocol.mysql, hasUsers) }),
     }),
     failureTracking: section('failureTracking', top.failureTracking),
     connector: section('connector', top.connector),
-    storage: storageSection(top.storage),
+    storage,
   });
 }
 
-function endpointSection<S extends 'protocol.xmlrpc' | 'protocol.mysql'>(name: S, given: unknown): Sections[S] {
+/** Without a password the configuration has no account, which is well where others have. */
+function endpointSection<S extends 'protocol.xmlrpc' | 'protocol.mysql'>(
+  name: S,
+  given: unknown,
+  hasUsers: boolean,
+): Sections[S] {
   const open = (given as Partial<EndpointOptions> | undefined)?.disableAuthentication === true;
-  const options = section(name, given, (open ? { password: '' } : {}) as Partial<Sections[S]>);
+  const options = section(name, given, (open || hasUsers ? { password: '' } : {}) as Partial<Sections[S]>);
   const { sslCa = '', sslCert, sslKey } = options as EndpointOptions & Partial<XmlRpcOptions>;
   if ((sslCa || sslKey) && !sslCert)
     throw optionError('TypeError', `${name}.sslCert`, 'must be given with sslCa or sslKey');

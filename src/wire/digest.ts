@@ -76,7 +76,8 @@ export function answer(challenge: Challenge, credentials: Credentials): string {
 export type Verdict =
   | { readonly outcome: 'granted'; readonly user: string }
   | { readonly outcome: 'challenge'; readonly stale: boolean }
-  | { readonly outcome: 'refused'; readonly reason: string };
+  /** `user` whose password it was not; without one no password was looked at. */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly user?: string };
 
 export interface DigestGuardOptions {
   /** The realm to show, `MySQL Fabric` by default. With another, clients that hash the realm they see cannot log in. */
@@ -153,7 +154,9 @@ export class DigestGuard {
     const issued = this.#issued(answered.nonce);
     if (issued === undefined) return { outcome: 'challenge', stale: false };
     if (answered.realm !== this.#realm || answered.opaque !== this.#opaque) return refused('wrong realm or opaque');
-    if (!this.#knowsPassword(answered, method)) return refused('wrong user or password');
+    if (!this.#knowsPassword(answered, method)) {
+      return { outcome: 'refused', reason: 'wrong user or password', user: answered.user };
+    }
     // From here on a refusal only says that the nonce is used up: the client may answer a new challenge by itself.
     return this.#use(answered, issued)
       ? { outcome: 'granted', user: answered.user }

@@ -379,7 +379,8 @@ async function withEndpoint(
   const open = { address: '127.0.0.1:0', disableAuthentication: true };
   const protocol = { xmlrpc: open, mysql: { ...open, ...limits } };
   const { mysql: options } = parseFabricOptions({ servers: { password: 'x' }, protocol }).protocol;
-  const context = { log, commands, options: { connector: { ttl: 1 } } };
+  const statistics = { called() {}, failed() {} };
+  const context = { log, commands, statistics, options: { connector: { ttl: 1 } } };
   const endpoint = await startMysql(options as NonNullable<typeof options>, context as never);
   await work({ endpoint, address: endpoint.address, letGo }).finally(() => endpoint.stop(0));
 }

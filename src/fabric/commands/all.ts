@@ -3,9 +3,11 @@ import { dumpCommands } from './dump.js';
 import { eventCommands } from './event.js';
 import { groupCommands } from './group.js';
 import { manageCommands } from './manage.js';
+import { roleCommands } from './role.js';
 import { serverCommands } from './server.js';
 import { statisticsCommands } from './statistics.js';
 import { threatCommands } from './threat.js';
+import { userCommands } from './user.js';
 
 const declared: readonly Command[] = [
   ...manageCommands,
@@ -15,6 +17,8 @@ const declared: readonly Command[] = [
   ...dumpCommands,
   ...eventCommands,
   ...statisticsCommands,
+  ...userCommands,
+  ...roleCommands,
 ];
 
 /** Every command there is, by name. A new one is one object in the file of its group. */

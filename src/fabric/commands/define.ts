@@ -3,6 +3,7 @@ import type { Context } from '../context.js';
 import { CommandError, type CommandErrorKind } from '../errors.js';
 import type { Procedure, Runner } from '../procedures/run.js';
 import { AdminError } from '../replication/replication.js';
+import { type Caller, mayCall } from '../roles.js';
 import type { Statistics } from '../statistics.js';
 import type { RunRecord } from '../store/store.js';
 
@@ -43,6 +44,8 @@ export interface Param {
   readonly type: ParamType;
   /** What it is when it is not given, or nil; without a default it must be given. */
   readonly default?: Scalar | null;
+  /** A password: the command line never takes it as a word, and nobody remembers it. */
+  readonly secret?: true;
 }
 
 type TypeOf<T extends ParamType> = {
@@ -70,8 +73,14 @@ export interface Command {
   readonly kind: 'read' | 'procedure';
   /** true: the answer depends on the arguments and the stored groups alone, so it stays good until `store.revision` changes. */
   readonly cacheable: boolean;
+  /** false: it only tells what the node knows, so that whoever may look may call it. */
+  readonly acts: boolean;
   /** @throws CommandError when it refuses. */
-  run(args: Readonly<Record<string, Argument | null>>, context: CommandContext): Promise<readonly ResultSet[]>;
+  run(
+    args: Readonly<Record<string, Argument | null>>,
+    context: CommandContext,
+    caller: Caller,
+  ): Promise<readonly ResultSet[]>;
 }
 
 interface Declaration<P extends readonly Param[]> {
@@ -83,8 +92,10 @@ interface Declaration<P extends readonly Param[]> {
 interface ReadDeclaration<P extends readonly Param[]> extends Declaration<P> {
   readonly sets: readonly (readonly Column[])[];
   readonly cacheable?: boolean;
+  /** true: it changes something without being a procedure, or makes the node go somewhere. */
+  readonly acts?: boolean;
   /** The rows of each result set, in the order of `sets`. */
-  run(args: Args<P>, context: CommandContext): Promise<readonly ResultSet['rows'][]>;
+  run(args: Args<P>, context: CommandContext, caller: Caller): Promise<readonly ResultSet['rows'][]>;
 }
 
 interface ProcedureDeclaration<P extends readonly Param[]> extends Declaration<P> {
@@ -94,9 +105,9 @@ interface ProcedureDeclaration<P extends readonly Param[]> extends Declaration<P
 
 export const column = (name: string, type: Column['type']): Column => ({ name, type });
 
-/** A command that answers at once from what the node knows. */
+/** A command that answers at once, mostly from what the node knows. */
 export function read<const P extends readonly Param[]>(declaration: ReadDeclaration<P>): Command {
-  const { name, doc, params, sets, cacheable = false } = declaration;
+  const { name, doc, params, sets, cacheable = false, acts = false } = declaration;
   return {
     name,
     doc,
@@ -104,8 +115,9 @@ export function read<const P extends readonly Param[]>(declaration: ReadDeclarat
     sets,
     kind: 'read',
     cacheable,
-    async run(args, context) {
-      const rows = await declaration.run(args as Args<P>, context);
+    acts,
+    async run(args, context, caller) {
+      const rows = await declaration.run(args as Args<P>, context, caller);
       return sets.map((columns, index) => ({ columns, rows: rows[index] ?? [] }));
     },
   };
@@ -141,10 +153,13 @@ export function procedure<const P extends readonly Param[]>(declaration: Procedu
     sets: [OUTCOME, HISTORY],
     kind: 'procedure',
     cacheable: false,
-    async run(args, context) {
+    acts: true,
+    async run(args, context, caller) {
       const plan = await declaration.plan(args as Args<P>, context);
       const { uuid, done } =
-        'steps' in plan ? context.runner.run(plan, name) : { uuid: plan.uuid, done: Promise.resolve(plan) };
+        'steps' in plan
+          ? context.runner.run(plan, caller.user === '' ? name : `${name} by ${caller.user}`)
+          : { uuid: plan.uuid, done: Promise.resolve(plan) };
       if (!args.synchronous) void done.then(({ error }) => error !== null && context.statistics.failed(name));
       return args.synchronous ? outcome(await done) : [{ columns: [column('uuid', 'string')], rows: [[uuid]] }];
     },
@@ -177,21 +192,43 @@ export interface CommandReply {
   readonly resultSets: readonly ResultSet[];
 }
 
+/** The command, if this caller may call it: the one place where that is decided. */
+export function commandFor(
+  { commands }: Pick<CommandContext, 'commands'>,
+  caller: Caller,
+  name: string,
+): Command | 'unknown' | 'forbidden' {
+  const command = commands.get(name);
+  if (!command) return 'unknown';
+  return mayCall(caller, command) ? command : 'forbidden';
+}
+
 /** Runs a command with the wire's arguments. Never rejects: whatever goes wrong is in the reply, as the original's clients expect. */
-export async function dispatch(context: CommandContext, name: string, args: readonly unknown[]): Promise<CommandReply> {
-  const command = context.commands.get(name);
-  if (!command) return failure('CommandError', notSupported(name));
+export async function dispatch(
+  context: CommandContext,
+  caller: Caller,
+  name: string,
+  args: readonly unknown[],
+): Promise<CommandReply> {
+  const command = commandFor(context, caller, name);
+  if (command === 'unknown') return failure('CommandError', notSupported(name));
+  if (command === 'forbidden') return failure('PermissionError', notPermitted(caller, name));
   context.statistics.called(name);
-  const reply = await answer(context, command, args);
+  const reply = await answer(context, caller, command, args);
   if (reply.error !== '') context.statistics.failed(name);
   return reply;
 }
 
-async function answer(context: CommandContext, command: Command, args: readonly unknown[]): Promise<CommandReply> {
+async function answer(
+  context: CommandContext,
+  caller: Caller,
+  command: Command,
+  args: readonly unknown[],
+): Promise<CommandReply> {
   const bound = bindArguments(command, args);
   if ('problem' in bound) return failure('CommandError', bound.problem);
   try {
-    return { error: '', kind: null, resultSets: await command.run(bound.args, context) };
+    return { error: '', kind: null, resultSets: await command.run(bound.args, context, caller) };
   } catch (error) {
     return failed(context, command, error);
   }
@@ -199,6 +236,8 @@ async function answer(context: CommandContext, command: Command, args: readonly 
 
 /** The original's words for a method that is no command. */
 export const notSupported = (name: string): string => `method "${name}" is not supported`;
+
+export const notPermitted = ({ user }: Caller, name: string): string => `User (${user}) may not call ${name}.`;
 
 const failure = (kind: CommandErrorKind, error: string): CommandReply => ({ error, kind, resultSets: [] });
 

@@ -3,6 +3,7 @@ import { CommandError } from '../errors.js';
 import { declareFaulty } from '../procedures/declare-faulty.js';
 import { requireGroup } from '../procedures/group-record.js';
 import { promote } from '../procedures/promote.js';
+import type { Caller } from '../roles.js';
 import { type Command, type CommandContext, column, dispatch, HISTORY, OUTCOME, outcome, read } from './define.js';
 
 /** Events that start procedures, the procedures themselves, and what the node has decided. */
@@ -26,13 +27,17 @@ async function failOver(
   return [context.runner.run(procedure, 'event.trigger FAIL_OVER').uuid];
 }
 
-type Handler = (args: readonly (string | undefined)[], context: CommandContext) => Promise<readonly string[]>;
+type Handler = (
+  args: readonly (string | undefined)[],
+  context: CommandContext,
+  caller: Caller,
+) => Promise<readonly string[]>;
 
 /** The command of the same meaning, not waited for. */
 const command =
   (name: string): Handler =>
-  async (args, context) => {
-    const { error, kind, resultSets } = await dispatch(context, name, [...args, false]);
+  async (args, context, caller) => {
+    const { error, kind, resultSets } = await dispatch(context, caller, name, [...args, false]);
     if (error !== '') throw new CommandError(kind ?? 'CommandError', error);
     return (resultSets[0]?.rows ?? []).map(([uuid]) => String(uuid));
   };
@@ -78,6 +83,7 @@ const waitForProcedures: Command = {
   sets: [OUTCOME, HISTORY, [UUID, column('error', 'string')]],
   kind: 'read',
   cacheable: false,
+  acts: false,
   async run({ proc_uuids: uuids }, { runner }) {
     if (!Array.isArray(uuids) || uuids.length === 0)
       throw new CommandError('CommandError', 'Which procedures? proc_uuids is empty.');
@@ -101,10 +107,11 @@ export const eventCommands = [
       { name: 'kwargs', doc: 'Arguments of the event as name=value; may be repeated.', type: 'list', default: null },
     ],
     sets: [[UUID]],
-    run: async ({ event: name, args, kwargs }, context) => {
+    acts: true,
+    run: async ({ event: name, args, kwargs }, context, caller) => {
       const event = EVENTS.get(name);
       if (!event) return [[]];
-      const uuids = await event.handle(eventArguments(name, event.params, args ?? [], kwargs ?? []), context);
+      const uuids = await event.handle(eventArguments(name, event.params, args ?? [], kwargs ?? []), context, caller);
       return [uuids.map(uuid => [uuid])];
     },
   }),

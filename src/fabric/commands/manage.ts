@@ -25,6 +25,7 @@ export const manageCommands: readonly Command[] = [
     doc: 'Stop the node: it answers what was asked, and ends its procedures or leaves them for the next start to go on with.',
     params: [],
     sets: [],
+    acts: true,
     run: async (_args, { shutDown, log }) => {
       log.info('Stopping, because of manage.stop.');
       shutDown();
@@ -40,6 +41,7 @@ export const manageCommands: readonly Command[] = [
       { name: 'level', doc: `${LOG_LEVELS.join(', ')}.`, type: 'string' },
     ],
     sets: [],
+    acts: true,
     run: async ({ module, level: given }, { log }) => {
       const refuse = (sentence: string) => new CommandError('CommandError', sentence);
       if (module !== MODULE) throw refuse(`There is no module (${module}). Possible values are ${MODULE}.`);

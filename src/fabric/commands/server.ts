@@ -48,6 +48,7 @@ export const serverCommands = [
       },
     ],
     sets: [[column('uuid', 'string')]],
+    acts: true,
     run: async ({ address: given, timeout }, { replication, options }) => {
       const address = valid(parseAddress(given), 'ServerError');
       const seconds = timeout ?? options.servers.unreachableTimeout;

@@ -1,4 +1,5 @@
-import { type CommandContext, dispatch } from '../commands/define.js';
+import { type CommandContext, commandFor, dispatch, notPermitted } from '../commands/define.js';
+import type { Caller } from '../roles.js';
 import { bindCall, parseStatement, type Statement } from './call-statement.js';
 import type { Refusal } from './mysql-packets.js';
 import { callSets, helpSet, jsonSets, routinesSet, type TextSet } from './mysql-results.js';
@@ -29,12 +30,14 @@ export interface SessionSettings {
 }
 
 /** Never rejects: what a command refuses is in its answer, and what is no command is answered with an error. */
-export function createAnswers(context: CommandContext): (sql: string, settings: SessionSettings) => Promise<Answer> {
-  return async (sql, settings) => {
+export function createAnswers(
+  context: CommandContext,
+): (sql: string, settings: SessionSettings, caller: Caller) => Promise<Answer> {
+  return async (sql, settings, caller) => {
     const statement = parseStatement(sql);
     switch (statement.kind) {
       case 'call':
-        return call(context, statement, settings);
+        return call(context, caller, statement, settings);
       case 'format':
         return setFormat(statement.format, settings);
       case 'help': {
@@ -53,17 +56,19 @@ export function createAnswers(context: CommandContext): (sql: string, settings: 
 
 async function call(
   context: CommandContext,
+  caller: Caller,
   { name, args }: Extract<Statement, { kind: 'call' }>,
   { json }: SessionSettings,
 ): Promise<Answer> {
-  const command = context.commands.get(name);
-  if (!command) return refused(1106, 'HY000', 'Unknown Fabric command');
+  const command = commandFor(context, caller, name);
+  if (command === 'unknown') return refused(1106, 'HY000', 'Unknown Fabric command');
+  if (command === 'forbidden') return refused(1370, '42000', notPermitted(caller, name));
   const bound = bindCall(args, command.params);
   if ('problem' in bound) {
     const takes = command.params.map(param => param.name).join(', ');
     return refused(1108, '22000', `Wrong arguments for ${name}(${takes}): ${bound.problem}`);
   }
-  const reply = await dispatch(context, name, bound.values);
+  const reply = await dispatch(context, caller, name, bound.values);
   const { ttl } = context.options.connector;
   return sets(...(json ? jsonSets(command, reply, ttl) : callSets(command, reply, ttl)));
 }

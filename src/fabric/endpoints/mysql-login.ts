@@ -1,5 +1,7 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Accounts } from '../accounts.js';
 import type { EndpointOptions } from '../options.js';
+import { sha1 } from '../passwords.js';
 
 /** `mysql_native_password`: the client proves that it knows the password without sending it. Pure. */
 
@@ -16,20 +18,15 @@ export function createSeed(): Buffer {
 export type LoginCheck = (user: string, seed: Buffer, token: Buffer) => boolean;
 
 /** Kept is SHA1(SHA1(password)) alone; right and wrong names and tokens take the same time. */
-export function createLoginCheck({ user, password, disableAuthentication }: EndpointOptions): LoginCheck {
-  const stored = sha1(sha1(password));
-  const known = sha1(user);
-  return (name, seed, token) => {
+export function createLoginCheck({ disableAuthentication }: EndpointOptions, accounts: Accounts): LoginCheck {
+  const nobody = randomBytes(LENGTH);
+  return (user, seed, token) => {
     if (disableAuthentication) return true;
+    const hash = accounts.passwordHash(user);
+    const stored = hash === undefined ? nobody : Buffer.from(hash, 'hex');
     const mask = sha1(seed, stored);
     const stage1 = Buffer.from(mask.map((byte, index) => byte ^ (token[index] ?? 0)));
-    const rightToken = timingSafeEqual(sha1(stage1), stored) && token.length === LENGTH;
-    return timingSafeEqual(sha1(name), known) && rightToken;
+    const stage2 = sha1(stage1);
+    return stored.length === LENGTH && timingSafeEqual(stage2, stored) && token.length === LENGTH && hash !== undefined;
   };
-}
-
-function sha1(...parts: readonly (Uint8Array | string)[]): Buffer {
-  const hash = createHash('sha1');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
 }

@@ -6,6 +6,7 @@ import { type Answer, OK, refusal, type SessionSettings } from './mysql-answers.
 import { type ClientConnection, greet, MULTI_RESULTS, PROTOCOL_41, SSL } from './mysql-connection.js';
 import { type LoginCheck, NATIVE_PASSWORD } from './mysql-login.js';
 import { errorPacket, type Packet, PacketReader, type Refusal } from './mysql-packets.js';
+import type { WrongPasswords } from './wrong-passwords.js';
 
 /** One client of the MySQL protocol, from the greeting to the end: who it is, what it may cost, and one command after the other. */
 
@@ -21,12 +22,13 @@ export interface SessionParts {
   readonly limits: SessionLimits;
   readonly serverVersion: string;
   readonly log: Log;
-  readonly mayLogIn: LoginCheck;
+  readonly knowsPassword: LoginCheck;
+  readonly wrongPasswords: WrongPasswords;
   /** null: connections are not encrypted. */
   readonly encrypt: ((socket: Socket) => Socket) | null;
   /** Asked when a client has logged in; false: there are too many. */
   admit(session: MysqlSession): boolean;
-  answer(sql: string, settings: SessionSettings): Promise<Answer>;
+  answer(sql: string, settings: SessionSettings, user: string): Promise<Answer>;
 }
 
 /** Before a client has logged in it can have nothing long to say. */
@@ -118,7 +120,7 @@ export class MysqlSession implements Client {
 
   async #take(packet: Packet): Promise<void> {
     if (this.#stage === 'greeted' || this.#stage === 'encrypted') await this.#logIn(packet);
-    else if (this.#stage === 'switched') this.#decide(packet, packet.payload);
+    else if (this.#stage === 'switched') await this.#decide(packet, packet.payload);
     else await this.#command(packet);
   }
 
@@ -145,7 +147,10 @@ export class MysqlSession implements Client {
   /** What has come with the request is the beginning of the handshake: nothing that was sent in clear is taken for encrypted. */
   #encrypt(sequence: number): void {
     const { encrypt } = this.#parts;
-    if (!encrypt) return this.#sendAway(sequence, BAD_HANDSHAKE);
+    if (!encrypt) {
+      this.#sendAway(sequence, BAD_HANDSHAKE);
+      return;
+    }
     const plain = this.#socket;
     plain.removeAllListeners('data');
     plain.unshift(this.#reader.rest());
@@ -157,11 +162,17 @@ export class MysqlSession implements Client {
     this.#listen();
   }
 
-  #decide(packet: Packet, token: Buffer): void {
+  async #decide(packet: Packet, token: Buffer): Promise<void> {
     if (this.#leaving) return;
-    const { mayLogIn, admit, log, limits } = this.#parts;
-    if (!mayLogIn(this.#user, this.#connection.seed, token)) {
-      log.debug(`Refused a client of the MySQL protocol at ${this.#socket.remoteAddress}: wrong user or password.`);
+    const { knowsPassword, wrongPasswords, admit, log, limits } = this.#parts;
+    const { remoteAddress } = this.#socket;
+    const right = knowsPassword(this.#user, this.#connection.seed, token);
+    const next = wrongPasswords.judge(this.#user, remoteAddress, right);
+    if (next === 'crowded') {
+      this.#sendAway(packet.sequence, refusal(1040, '08004', 'Too many wrong passwords: try again in some seconds'));
+    } else if (next !== 'in') {
+      log.debug(`Refused a client of the MySQL protocol at ${remoteAddress}: wrong user or password.`);
+      await wrongPasswords.hold(next, this.closed);
       this.#sendAway(packet.sequence, refusal(1044, '42000', `Access denied for user '${this.#user}'`));
     } else if (!admit(this)) {
       this.#sendAway(packet.sequence, refusal(1040, '08004', 'Too many connections'));
@@ -191,7 +202,7 @@ export class MysqlSession implements Client {
   }
 
   async #answerTo(code: number, payload: Buffer): Promise<Answer | null> {
-    if (code === COM_QUERY) return this.#parts.answer(payload.toString('utf8', 1), this.#settings);
+    if (code === COM_QUERY) return this.#parts.answer(payload.toString('utf8', 1), this.#settings, this.#user);
     if (PLEASANTRIES.includes(code)) return OK;
     if (UNANSWERED.includes(code)) return null;
     if (PREPARED.includes(code)) return refused(refusal(1295, 'HY000', 'Prepared statements are not supported'));

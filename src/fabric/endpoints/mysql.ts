@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
+import { createAccounts } from '../accounts.js';
 import type { CommandContext } from '../commands/define.js';
 import { MYSQL_PORT, type MysqlOptions } from '../options.js';
 import { createClients, type Endpoint, listen } from './listener.js';
@@ -8,6 +9,7 @@ import { requireServerHalf } from './mysql-connection.js';
 import { createLoginCheck } from './mysql-login.js';
 import { MysqlSession, type SessionParts } from './mysql-session.js';
 import { readCertificates } from './tls.js';
+import { createWrongPasswords } from './wrong-passwords.js';
 
 /** The endpoint of the MySQL protocol: it listens. What a client may do is `mysql-session.ts`'s. */
 
@@ -19,6 +21,9 @@ export async function startMysql(options: MysqlOptions, context: CommandContext)
   requireServerHalf();
   const { log } = context;
   const clients = createClients<MysqlSession>(options.maxConnections);
+  const accounts = createAccounts('mysql', options, context.store);
+  const wrongPasswords = createWrongPasswords();
+  const answer = createAnswers(context);
   const parts: SessionParts = {
     limits: {
       packet: options.maxRequestSize,
@@ -28,16 +33,25 @@ export async function startMysql(options: MysqlOptions, context: CommandContext)
     serverVersion: SERVER_VERSION,
     log,
     encrypt: createEncryption(options),
-    mayLogIn: createLoginCheck(options),
+    knowsPassword: createLoginCheck(options, accounts),
+    wrongPasswords,
     admit: session => clients.admit(session),
-    answer: createAnswers(context),
+    answer: (sql, settings, user) => answer(sql, settings, accounts.caller(user)),
   };
   let connections = 0;
   const server = createServer(socket => {
     connections = (connections + 1) >>> 0;
     clients.welcome(new MysqlSession(socket, connections, parts));
   });
-  return listen({ name: 'the MySQL endpoint', server, where: options.address, port: MYSQL_PORT, clients, log });
+  const where = { where: options.address, port: MYSQL_PORT };
+  const { address, stop } = await listen({ name: 'the MySQL endpoint', server, ...where, clients, log });
+  return {
+    address,
+    stop(grace) {
+      wrongPasswords.stop();
+      return stop(grace);
+    },
+  };
 }
 
 function createEncryption(options: MysqlOptions): ((socket: Socket) => Socket) | null {

@@ -2,7 +2,8 @@ import { LRUCache } from 'lru-cache';
 import { encodeEnvelope } from '../../wire/reply.js';
 import { FABRIC_UUID } from '../../wire/topology.js';
 import { decodeCall, encodeFault, encodeReply, type XmlRpcValue } from '../../wire/xmlrpc.js';
-import { type CommandContext, type CommandReply, dispatch, notSupported } from '../commands/define.js';
+import { type CommandContext, type CommandReply, commandFor, dispatch, notSupported } from '../commands/define.js';
+import type { Caller } from '../roles.js';
 
 /** From the bytes of a call to the bytes of its answer. What was asked and answered before is remembered while nothing has changed. */
 
@@ -18,9 +19,11 @@ const REMEMBERED_BODY = 1_024;
 const REMEMBERED_CALLS = 500;
 const REMEMBERED_BYTES = 16 * 1024 * 1024;
 
-/** Never rejects: what is no call is answered with a fault. */
-export function createAnswerer(context: CommandContext): (body: Buffer) => Promise<Uint8Array> {
-  const decode = createDecoder();
+/** Never rejects: what is no call is answered with a fault. `forbidden`: this caller may not call this. */
+export function createAnswerer(
+  context: CommandContext,
+): (body: Buffer, caller: Caller) => Promise<Uint8Array | 'forbidden'> {
+  const decode = createDecoder(context);
   const answered = new LRUCache<string, { readonly revision: number; readonly bytes: Uint8Array }>({
     max: REMEMBERED_CALLS,
     maxSize: REMEMBERED_BYTES,
@@ -28,11 +31,12 @@ export function createAnswerer(context: CommandContext): (body: Buffer) => Promi
     sizeCalculation: ({ bytes }) => bytes.byteLength + 1,
   });
 
-  return async body => {
+  return async (body, caller) => {
     const call = decode(body);
     if (typeof call === 'string') return fault(call);
-    const command = context.commands.get(call.method);
-    if (!command) return fault(notSupported(call.method));
+    const command = commandFor(context, caller, call.method);
+    if (command === 'unknown') return fault(notSupported(call.method));
+    if (command === 'forbidden') return command;
     // Read before the command reads: a change in between makes the kept answer an old one.
     const { revision } = context.store;
     const kept = command.cacheable ? answered.get(call.key) : undefined;
@@ -40,7 +44,7 @@ export function createAnswerer(context: CommandContext): (body: Buffer) => Promi
       context.statistics.called(call.method);
       return kept.bytes;
     }
-    const reply = await dispatch(context, call.method, call.params);
+    const reply = await dispatch(context, caller, call.method, call.params);
     const bytes = encode(reply, call.method, context);
     if (command.cacheable && reply.error === '') answered.set(call.key, { revision, bytes });
     return bytes;
@@ -52,7 +56,7 @@ function fault(text: string): Uint8Array {
   return Buffer.from(encodeFault(1, text));
 }
 
-function createDecoder(): (body: Buffer) => Call | string {
+function createDecoder({ commands }: CommandContext): (body: Buffer) => Call | string {
   const decoded = new LRUCache<string, Call>({ max: REMEMBERED_CALLS });
   return body => {
     // latin1 keeps every byte apart, so equal keys are equal bodies.
@@ -60,7 +64,9 @@ function createDecoder(): (body: Buffer) => Call | string {
     const known = bodyKey === null ? undefined : decoded.get(bodyKey);
     if (known) return known;
     const call = decodeBody(body);
-    if (bodyKey !== null && typeof call !== 'string') decoded.set(bodyKey, call);
+    if (typeof call === 'string' || bodyKey === null) return call;
+    const secret = commands.get(call.method)?.params.some(param => param.secret) ?? false;
+    if (!secret) decoded.set(bodyKey, call);
     return call;
   };
 }

@@ -2,25 +2,27 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { DigestGuard, ha1 } from '../../wire/digest.js';
+import { createAccounts } from '../accounts.js';
 import type { CommandContext } from '../commands/define.js';
-import { type EndpointOptions, XMLRPC_PORT, type XmlRpcOptions } from '../options.js';
+import { XMLRPC_PORT, type XmlRpcOptions } from '../options.js';
 import { HttpClient, type HttpClientLimits } from './http-client.js';
 import { createClients, type Endpoint, listen } from './listener.js';
 import { readCertificates } from './tls.js';
+import { createWrongPasswords, type WrongPasswords } from './wrong-passwords.js';
+import { createAdmission } from './xmlrpc-admission.js';
 import { createAnswerer } from './xmlrpc-answers.js';
 
-/** The XML-RPC endpoint: HTTP, who may come in, and how much and how slowly they may send. What is answered is `xmlrpc-answers.ts`'s. */
-
-const PATHS: readonly string[] = ['/RPC2', '/'];
+/** The XML-RPC endpoint: HTTP, and how much and how slowly clients may send. Who may come in is `xmlrpc-admission.ts`'s, what is answered `xmlrpc-answers.ts`'s. */
 
 /** Listens; rejects with Node's error when it cannot (EADDRINUSE ...). */
 export async function startXmlRpc(options: XmlRpcOptions, context: CommandContext): Promise<Endpoint> {
   const { log } = context;
   const clients = createClients<HttpClient>(options.maxConnections);
+  const wrongPasswords = createWrongPasswords();
   const parts: Parts = {
     bodyLimit: options.maxRequestSize,
-    admit: createAdmission(options),
+    admit: createAdmission(options, createAccounts('xmlrpc', options, context.store), wrongPasswords),
+    wrongPasswords,
     enter: client => clients.admit(client),
     answer: createAnswerer(context),
   };
@@ -87,43 +89,27 @@ function createRegister(server: Server, welcome: (client: HttpClient) => void, l
   return (socket: Socket): HttpClient | undefined => clients.get(ends(socket));
 }
 
-/** What to send instead of an answer; null: come in. */
-type Admission = (request: IncomingMessage) => { readonly status: number; readonly challenge?: string } | null;
-
-/** Judged by the head of the request alone, so that a stranger's body is never kept. */
-function createAdmission({ user, password, disableAuthentication }: EndpointOptions): Admission {
-  const hash = ha1(user, password);
-  const guard = new DigestGuard({ passwordHash: name => (name === user ? hash : undefined) });
-  return ({ method = '', url = '', headers }) => {
-    if (method !== 'POST') return { status: 501 };
-    if (!PATHS.includes(url)) return { status: 404 };
-    if (disableAuthentication) return null;
-    const verdict = guard.verify(headers.authorization, method, url);
-    if (verdict.outcome === 'granted') return null;
-    // The original answered 400, not 401, to wrong credentials: connectors must not ask for the password again and again.
-    if (verdict.outcome === 'refused') return { status: 400 };
-    return { status: 401, challenge: guard.challenge({ stale: verdict.stale }) };
-  };
-}
-
 interface Parts {
   readonly bodyLimit: number;
-  readonly admit: Admission;
+  readonly admit: ReturnType<typeof createAdmission>;
+  readonly wrongPasswords: WrongPasswords;
   /** The client has logged in; false: there are too many. */
   readonly enter: (client: HttpClient) => boolean;
-  readonly answer: (body: Buffer) => Promise<Uint8Array>;
+  readonly answer: ReturnType<typeof createAnswerer>;
 }
 
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
   client: HttpClient,
-  { bodyLimit, admit, enter, answer }: Parts,
+  { bodyLimit, admit, wrongPasswords, enter, answer }: Parts,
 ): Promise<void> {
-  const refusal = admit(request);
-  if (refusal) {
-    if (refusal.challenge !== undefined) response.setHeader('WWW-Authenticate', refusal.challenge);
-    end(response, refusal.status);
+  const caller = admit(request);
+  if ('status' in caller) {
+    const { status, challenge, hold = 0 } = caller;
+    if (hold > 0) await wrongPasswords.hold(hold, client.closed);
+    if (challenge !== undefined) response.setHeader('WWW-Authenticate', challenge);
+    end(response, status);
     return;
   }
   if (!enter(client)) {
@@ -133,12 +119,10 @@ async function serve(
   }
   const body = await readBody(request, bodyLimit);
   if (body === 'gone') return;
-  if (body === 'too large') {
-    end(response, 413);
-    return;
-  }
+  if (body === 'too large') return end(response, 413);
   client.answering(response);
-  const bytes = await answer(body);
+  const bytes = await answer(body, caller);
+  if (bytes === 'forbidden') return end(response, 403);
   response.writeHead(200, { 'Content-Type': 'text/xml', 'Content-Length': bytes.byteLength });
   response.end(bytes);
 }

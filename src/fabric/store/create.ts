@@ -1,5 +1,6 @@
+import { missingAdmins } from '../accounts.js';
 import { parseAddress } from '../model.js';
-import type { StorageOptions } from '../options.js';
+import type { FabricOptions, StorageOptions } from '../options.js';
 import { createMemoryStore } from './memory.js';
 import { createMysqlDatabase } from './mysql.js';
 import { dropTables } from './schema.js';
@@ -14,11 +15,16 @@ export function createStore(storage: StorageOptions): Store {
   return database ? createSqlStore(database) : createMemoryStore();
 }
 
-/** Makes the state store, or brings its tables up to date; what it holds stays. */
-export async function setupStorage(storage: StorageOptions): Promise<void> {
-  const store = createStore(storage);
+/**
+ * Makes the state store, or brings its tables up to date, with a user who may do everything; what it holds stays.
+ * @param ask for that user's password where the configuration has none.
+ */
+export async function setupStorage(options: FabricOptions, ask: (user: string) => Promise<string>): Promise<void> {
+  const store = createStore(options.storage);
   try {
     await store.open();
+    const admins = await missingAdmins(options, store.users, ask);
+    if (admins.length > 0) await store.changeUsers(users => [...users, ...admins]);
   } finally {
     await store.close();
   }

@@ -14,10 +14,15 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly terminal?: Terminal;
+  /** What stdin has. */
+  readonly input?: string;
 }
 
 /** @param line as it is typed, without the tool's name; words are split at blanks. */
-export async function tool(line: string, { env = {}, cwd = '/', terminal }: Surroundings = {}): Promise<Ended> {
+export async function tool(
+  line: string,
+  { env = {}, cwd = '/', terminal, input = '' }: Surroundings = {},
+): Promise<Ended> {
   let out = '';
   let err = '';
   const io: Io = {
@@ -29,6 +34,7 @@ export async function tool(line: string, { env = {}, cwd = '/', terminal }: Surr
     err: text => {
       err += text;
     },
+    input: async () => input,
     terminal: terminal ?? null,
     signal: () => new Promise(() => {}),
   };

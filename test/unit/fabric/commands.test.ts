@@ -71,6 +71,13 @@ describe('the command table', () => {
       'statistics.node',
       'statistics.group group_id=null',
       'statistics.procedure procedure_name=null',
+      // The original asked for the password on its terminal.
+      'user.add username protocol=null roles=null new_password=null',
+      'user.delete username protocol=null force=false',
+      'user.password username protocol=null new_password=null',
+      'user.roles username protocol=null roles=null',
+      'user.list',
+      'role.list',
     ]);
   });
 });

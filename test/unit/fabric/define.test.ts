@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ANYBODY } from '../../../src/fabric/accounts.js';
 import {
   type Command,
   type CommandContext,
@@ -81,14 +82,14 @@ afterEach(() => context.statistics.stop());
 
 describe('arguments', () => {
   it('come in wire order, with defaults for what is missing or nil', async () => {
-    expect(await dispatch(context, 'test.echo', ['x'])).toEqual({
+    expect(await dispatch(context, ANYBODY, 'test.echo', ['x'])).toEqual({
       error: '',
       kind: null,
       resultSets: [{ columns: [{ name: 'text', type: 'string' }], rows: [['x']] }],
     });
     const defaults = { text: 'x', whole: 7, fraction: null, flag: false, anything: null, several: null };
     expect(seen).toEqual(defaults);
-    await dispatch(context, 'test.echo', ['x', null, null, null, null]);
+    await dispatch(context, ANYBODY, 'test.echo', ['x', null, null, null, null]);
     expect(seen).toEqual(defaults);
   });
 
@@ -98,7 +99,7 @@ describe('arguments', () => {
     [['', 0, 0, '0', 0], { text: '', whole: 0, fraction: 0, flag: false, anything: 0 }],
     [['x', -1, -0.5, 'False', false], { text: 'x', whole: -1, fraction: -0.5, flag: false, anything: false }],
   ])('are converted: %j', async (given, expected) => {
-    expect(await dispatch(context, 'test.echo', given)).toMatchObject({ error: '' });
+    expect(await dispatch(context, ANYBODY, 'test.echo', given)).toMatchObject({ error: '' });
     expect(seen).toEqual({ ...expected, several: null });
   });
 
@@ -112,7 +113,7 @@ describe('arguments', () => {
     [[], []],
     [7, ['7']],
   ])('are converted to lists: %j', async (given, expected) => {
-    await dispatch(context, 'test.echo', ['x', null, null, null, null, given]);
+    await dispatch(context, ANYBODY, 'test.echo', ['x', null, null, null, null, given]);
     expect(seen).toMatchObject({ several: expected });
   });
 
@@ -132,7 +133,11 @@ describe('arguments', () => {
     [['x', 1, 1, 2], 'Argument flag of test.echo must be true or false.'],
     [['x', 1, 1, true, []], 'Argument anything of test.echo must be text or a number.'],
   ])('are refused in the error slot: %j', async (given, error) => {
-    expect(await dispatch(context, 'test.echo', given)).toEqual({ error, kind: 'CommandError', resultSets: [] });
+    expect(await dispatch(context, ANYBODY, 'test.echo', given)).toEqual({
+      error,
+      kind: 'CommandError',
+      resultSets: [],
+    });
     expect(seen).toBeUndefined();
   });
 });
@@ -140,7 +145,7 @@ describe('arguments', () => {
 describe('a direct command', () => {
   it('answers an error with its message alone', async () => {
     failure = new CommandError('GroupError', 'Group (g) does not exist.');
-    expect(await dispatch(context, 'test.echo', ['x'])).toEqual({
+    expect(await dispatch(context, ANYBODY, 'test.echo', ['x'])).toEqual({
       error: 'Group (g) does not exist.',
       kind: 'GroupError',
       resultSets: [],
@@ -149,13 +154,13 @@ describe('a direct command', () => {
 
   it('survives a defect, and logs it', async () => {
     failure = new TypeError('x is not a function');
-    const reply = await dispatch(context, 'test.echo', ['x']);
+    const reply = await dispatch(context, ANYBODY, 'test.echo', ['x']);
     expect(reply).toMatchObject({ error: 'test.echo could not be carried out: x is not a function', resultSets: [] });
     expect(logged.join()).toContain('TypeError: x is not a function');
   });
 
   it('that is unknown is none', async () => {
-    expect(await dispatch(context, 'test.nosuch', [])).toMatchObject({
+    expect(await dispatch(context, ANYBODY, 'test.nosuch', [])).toMatchObject({
       error: 'method "test.nosuch" is not supported',
     });
   });
@@ -163,7 +168,7 @@ describe('a direct command', () => {
 
 describe('a procedure', () => {
   it('answers with its outcome and its history', async () => {
-    const reply = await dispatch(context, 'test.change', ['g']);
+    const reply = await dispatch(context, ANYBODY, 'test.change', ['g']);
     expect(reply.error).toBe('');
     expect(reply.resultSets.map(({ columns }) => columns.map(({ name, type }) => `${name} ${type}`))).toEqual([
       ['uuid string', 'finished bool', 'success bool', 'result bool'],
@@ -185,7 +190,7 @@ describe('a procedure', () => {
     'answers with its uuid alone when synchronous is %j',
     async given => {
       failure = new CommandError('GroupError', 'It fails later.');
-      const reply = await dispatch(context, 'test.change', ['g', given]);
+      const reply = await dispatch(context, ANYBODY, 'test.change', ['g', given]);
       expect(reply).toMatchObject({ error: '', resultSets: [{ columns: [{ name: 'uuid', type: 'string' }] }] });
       const uuid = reply.resultSets[0]?.rows[0]?.[0];
       expect(await context.runner.wait(String(uuid), 5_000)).toMatchObject({
@@ -196,18 +201,18 @@ describe('a procedure', () => {
   );
 
   it.each([[true], ['TRUE'], [1], ['1'], [null]])('waits when synchronous is %j', async given => {
-    expect((await dispatch(context, 'test.change', ['g', given])).resultSets).toHaveLength(2);
+    expect((await dispatch(context, ANYBODY, 'test.change', ['g', given])).resultSets).toHaveLength(2);
   });
 
   it('names the kind of its error', async () => {
     failure = new CommandError('GroupError', 'Group (g) does not exist.');
     const line = { error: 'GroupError: Group (g) does not exist.', kind: 'GroupError', resultSets: [] };
-    expect(await dispatch(context, 'test.change', ['g'])).toEqual(line);
+    expect(await dispatch(context, ANYBODY, 'test.change', ['g'])).toEqual(line);
   });
 
   it("shows a server's own error as a DatabaseError", async () => {
     failure = new AdminError("Can't connect", { host: 'db1', port: 3306 }, 'ECONNREFUSED', true);
     const line = { error: "DatabaseError: Can't connect", kind: 'DatabaseError', resultSets: [] };
-    expect(await dispatch(context, 'test.change', ['g'])).toEqual(line);
+    expect(await dispatch(context, ANYBODY, 'test.change', ['g'])).toEqual(line);
   });
 });

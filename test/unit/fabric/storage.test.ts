@@ -18,6 +18,9 @@ const given = (storage: FabricNodeOptions['storage']): FabricNodeOptions => ({
 });
 const storageOf = (storage: FabricNodeOptions['storage']) => parseFabricOptions(given(storage)).storage;
 
+const setup = (storage: FabricNodeOptions['storage']) =>
+  setupStorage(parseFabricOptions(given(storage)), () => Promise.reject(new Error('nothing to ask for')));
+
 /** What a node that is started finds. */
 async function groupsFound(storage: FabricNodeOptions['storage'], create?: string): Promise<unknown[]> {
   const fabric = createFabric(given(storage));
@@ -33,7 +36,7 @@ async function groupsFound(storage: FabricNodeOptions['storage'], create?: strin
 test('a node with a file finds its groups again, until the state is torn down', async () => {
   const sqlite = { type: 'sqlite', file } as const;
   expect(await groupsFound(sqlite, 'one')).toEqual(['one']);
-  await setupStorage(storageOf(sqlite));
+  await setup(sqlite);
   expect(await groupsFound(sqlite, 'two')).toEqual(['one', 'two']);
   await teardownStorage(storageOf(sqlite));
   expect(await groupsFound(sqlite)).toEqual([]);
@@ -41,7 +44,7 @@ test('a node with a file finds its groups again, until the state is torn down', 
 
 test('a node without storage forgets', async () => {
   expect(await groupsFound(undefined, 'one')).toEqual(['one']);
-  await setupStorage(storageOf(undefined));
+  await setup(undefined);
   await teardownStorage(storageOf(undefined));
   expect(await groupsFound(undefined)).toEqual([]);
 });

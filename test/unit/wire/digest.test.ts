@@ -36,6 +36,7 @@ const GRANTED = { outcome: 'granted', user: USER };
 const CHALLENGE = { outcome: 'challenge', stale: false };
 const STALE = { outcome: 'challenge', stale: true };
 const REFUSED = { outcome: 'refused', reason: expect.any(String) };
+const WRONG = { ...REFUSED, user: expect.any(String) };
 
 describe('parseChallenge', () => {
   test.each<[string, Partial<Challenge> | null]>([
@@ -126,8 +127,8 @@ describe('a guard', () => {
   test('refuses a wrong password and an unknown user alike', () => {
     const { log, verify } = setUp();
     const wrong = verify(log({ password: 'wrong' }));
-    expect(wrong).toEqual(REFUSED);
-    expect(verify(log({ user: 'nobody' }))).toEqual(wrong);
+    expect(wrong).toEqual(WRONG);
+    expect(verify(log({ user: 'nobody' }))).toEqual({ ...wrong, user: 'nobody' });
     expect(verify(log())).toEqual(GRANTED);
   });
 
@@ -154,7 +155,7 @@ describe('a guard', () => {
     expect(verify(log())).toEqual(GRANTED);
     clock.time += 1;
     expect(verify(log({ nc: 2 }))).toEqual(STALE);
-    expect(verify(log({ nc: 2, password: 'wrong' }))).toEqual(REFUSED);
+    expect(verify(log({ nc: 2, password: 'wrong' }))).toEqual(WRONG);
   });
 
   test('a nonce that was never used ends just as well, and one from the future is none yet', () => {
@@ -193,9 +194,9 @@ describe('a guard', () => {
     ['over /, sent to /', { uri: '/' }, '/', GRANTED],
     ['over /RPC2, sent to /', {}, '/', GRANTED],
     ['over /, sent to /RPC2', { uri: '/' }, '/RPC2', GRANTED],
-    ['over another uri', { uri: '/other' }, '/RPC2', REFUSED],
+    ['over another uri', { uri: '/other' }, '/RPC2', WRONG],
     ['sent to another path', {}, '/other', REFUSED],
-    ['over another method', { method: 'GET' }, '/RPC2', REFUSED],
+    ['over another method', { method: 'GET' }, '/RPC2', WRONG],
   ])('judges an answer %s', (_, changes, path, verdict) => {
     const { guard, log } = setUp();
     expect(guard.verify(log(changes), 'POST', path)).toEqual(verdict);
@@ -232,7 +233,7 @@ describe('a guard', () => {
   test.each([undefined, '', 'NULL'])('lets nobody in as a user whose stored password is %j', stored => {
     const { guard, verify } = setUp({ passwordHash: () => stored });
     for (const hash of ['', 'NULL', 'undefined', ha1(USER, '')]) {
-      expect(verify(connectorJ(guard, '00000001', hash))).toEqual(REFUSED);
+      expect(verify(connectorJ(guard, '00000001', hash))).toEqual(WRONG);
     }
   });
 
