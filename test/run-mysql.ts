@@ -8,7 +8,8 @@ if (SERVER_VERSIONS.some(name => name === version)) {
   const firstOption = rest.findIndex(argument => argument.startsWith('-'));
   const files = firstOption < 0 ? rest : rest.slice(0, firstOption);
   // These run on a version of their own, whatever is asked for; they are run when they are named.
-  const own = files.length === 0 ? ['demo', 'crash', 'store-mysql'].map(name => `--exclude=**/${name}.test.ts`) : [];
+  const all = ['demo', 'crash', 'store-mysql', 'acceptance-*', 'least-privileges'];
+  const own = files.length === 0 ? all.map(name => `--exclude=**/${name}.test.ts`) : [];
   // vitest takes files as parts of a path, any of which may match
   const filters = files.length === 0 ? ['test/integration/'] : files.map(name => `test/integration/${name}`);
   const { status } = spawnSync('npx', ['vitest', 'run', ...filters, ...own, ...rest.slice(files.length)], {

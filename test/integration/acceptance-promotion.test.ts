@@ -76,6 +76,7 @@ describe.each(['9.7', '5.6'])('promote and demote on MySQL %s', version => {
     node = await AcceptanceNode.start(servers);
     await node.form('g', first, second, third);
     await managed(second, session => session.follow({ host: third.host, port: third.port }));
+    await node.call('server.set_weight', third.address, 0.5); // so that it would come last
     await node.call('group.promote', 'g');
     expect(await node.primary('g')).toBe(third);
     await first.kill();
@@ -127,7 +128,7 @@ describe.each(['9.7', '5.6'])('promote and demote on MySQL %s', version => {
   test('servers whose history was discarded can be demoted and promoted again and again', async () => {
     node = await AcceptanceNode.start(servers);
     await node.form('g', first, second, third);
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       await (await node.primary('g'))?.query(`CREATE TABLE app.t${round} (id INT)`);
       await node.call('group.demote', 'g');
       for (const server of servers) await server.query(discardHistory);
