@@ -57,6 +57,21 @@ describe('with a running group', () => {
     for (const { port } of await cluster.secondaries()) expect(example.output).toContain(`5 reads on port ${port}\n`);
   });
 
+  it.each(['kysely', 'drizzle', 'knex', 'sequelize', 'typeorm'])(
+    'orm-%s.ts writes on the primary and reads on a secondary',
+    async name => {
+      const example = start(`orm-${name}`, env);
+      expect(await example.end(), example.output).toBe(0);
+      const primary = await cluster.primary();
+      expect(example.output).toContain(`written on port ${primary.port}\n`);
+      const secondaries = (await cluster.secondaries()).map(({ port }) => String(port));
+      for (const [, port] of example.output.matchAll(/^read on port (.*)$/gm)) expect(secondaries).toContain(port);
+      expect(example.output).toMatch(/^read on port/m);
+      const orders = await primary.query(`SELECT customer FROM ${APP_DATABASE}.${name}_orders ORDER BY id`);
+      expect(orders).toEqual([{ customer: 'Ada' }, { customer: 'Grace' }]);
+    },
+  );
+
   it('http-service.ts serves, and ends when it is told to', async () => {
     const service = start('http-service', { ...env, PORT: '0' });
     const [url] = await service.prints(/http:\S+/);
