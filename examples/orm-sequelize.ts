@@ -22,16 +22,15 @@ await sequelize.transaction(async transaction => {
 });
 
 // A query would ask a secondary, which may be a moment behind; the primary has what was just written.
-const select = { type: QueryTypes.SELECT, plain: true } as const;
-const counted = await sequelize.query('SELECT COUNT(*) AS orders FROM sequelize_orders', {
-  ...select,
-  useMaster: true,
-});
-console.log('orders', counted);
+const orders = await sequelize.query('SELECT * FROM sequelize_orders', { type: QueryTypes.SELECT, useMaster: true });
+for (const order of orders) console.log('order', order);
 
-const written = await sequelize.query('SELECT @@port AS port', { ...select, useMaster: true });
-const read = await sequelize.query('SELECT @@port AS port', select);
-console.log(`written on port ${written?.port}`);
-console.log(`read on port ${read?.port}`);
+async function port(useMaster: boolean): Promise<number | undefined> {
+  const wanted = { type: QueryTypes.SELECT as const, plain: true as const, useMaster };
+  const row = await sequelize.query<{ port: number }>('SELECT @@port AS port', wanted);
+  return row?.port;
+}
+console.log(`written on port ${await port(true)}`);
+console.log(`read on port ${await port(false)}`);
 
 await sequelize.close();
