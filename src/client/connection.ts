@@ -27,12 +27,14 @@ export type ErrorCallback = (error: mysql.QueryError | null) => void;
 /** What mysql2's connection has of its server, and what it is while there is none; then as mysql2's own before it is connected. */
 const WHILE_DISCONNECTED = {
   threadId: null,
+  connectionId: undefined,
   authorized: false,
   state: 'disconnected',
   sequenceId: 0,
   compressedSequenceId: 0,
   serverCapabilityFlags: 0,
   serverEncoding: 'utf8',
+  clientEncoding: 'utf8',
   _handshakePacket: null,
   // This one is as good as new when it is lost; pools of others look at these.
   _fatalError: null,
@@ -227,15 +229,6 @@ export class FabricConnection extends ConnectionShape {
   protected get live(): RawConnection | undefined {
     const physical = this.link.physical;
     return physical?.alive ? (physical.connection as RawConnection) : undefined;
-  }
-
-  /** For mysql2's `createBinlogStream`, which streams from the server of the moment. */
-  _registerSlave(options: unknown, callback: Done): TaskStatement {
-    return this.#task('', (connection, done) => (connection as RawConnection)._registerSlave(options, done), callback);
-  }
-
-  _binlogDump(options: unknown): unknown {
-    return this.live?._binlogDump(options);
   }
 
   /** mysql2's flag; its promise wrapper looks at it. */

@@ -29,8 +29,6 @@ export interface RawConnection extends mysql.Connection {
   readonly stream: { destroy(error?: Error): void; ref?(): void; unref?(): void };
   /** Ends it; `end` of a pool's connection does not. */
   _realEnd(callback: () => void): void;
-  _registerSlave(options: unknown, callback: unknown): void;
-  _binlogDump(options: unknown): unknown;
   readonly _handshakePacket?: unknown;
   /** What is being run. */
   readonly _command?: { onResult?: (error: Error) => void } | null;

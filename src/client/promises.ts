@@ -70,7 +70,7 @@ export class FabricPromiseConnection extends PromiseConnection {
 
   // mysql2's wrapper calls these of its own connections, not of the one that it wraps.
   static {
-    for (const name of ['close', 'destroy', 'pause', 'resume', 'unprepare', 'createBinlogStream'] as const) {
+    for (const name of ['close', 'destroy', 'pause', 'resume', 'unprepare'] as const) {
       const value = function (this: FabricPromiseConnection, ...args: unknown[]): unknown {
         return (this.connection as unknown as Record<typeof name, (...args: unknown[]) => unknown>)[name](...args);
       };
