@@ -17,9 +17,11 @@ try {
   console.table(
     (await benchRoutedPool(sandbox)).map(row => ({
       '': row.what,
+      callers: row.callers,
       'mysql2 /s': Math.round(row.bare),
       'routed /s': Math.round(row.routed),
       'routed / mysql2': row.ratio.toFixed(3),
+      'p99, routed / mysql2': row.p99Ratio.toFixed(3),
       'CPU per call, routed / mysql2': row.cpuRatio.toFixed(3),
       'mysql2 p50 / p99 ms': pair(row.bareLatency),
       'routed p50 / p99 ms': pair(row.routedLatency),

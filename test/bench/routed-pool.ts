@@ -3,11 +3,28 @@ import fabric from 'mysql2-fabric/promise';
 import { drive, median, percentile, type Throughput } from './figures.js';
 import type { Sandbox } from './sandbox.js';
 
-/** The routed pool against mysql2's own on the same server: what routing costs. Pairs alternate, so that a drift of the machine hits both. */
+/**
+ * The routed pool against mysql2's own on the same server: what routing costs. Pairs alternate, so that a drift of the machine hits both,
+ * and are many and short, so that a moment's disturbance spoils few of them.
+ */
 
-const PAIRS = 21;
-const DURATION = 700;
+const PAIRS = 31;
+/** ms of each half of a pair. */
+const DURATION = 200;
 const CONNECTIONS = 10;
+const CALLERS = [1, 10, 100] as const;
+const ROWS = 1_000;
+
+const STATEMENTS = [
+  { what: 'query, SELECT 1', verb: 'query', sql: 'SELECT 1', values: () => undefined },
+  { what: 'query, row by key', verb: 'query', sql: 'SELECT id, name FROM bench WHERE id = ?', values: anyKey },
+  { what: 'execute, SELECT 1', verb: 'execute', sql: 'SELECT 1', values: () => undefined },
+  { what: 'execute, row by key', verb: 'execute', sql: 'SELECT id, name FROM bench WHERE id = ?', values: anyKey },
+] as const;
+
+function anyKey(): number[] {
+  return [1 + Math.floor(Math.random() * ROWS)];
+}
 
 export interface PoolFigures {
   readonly what: string;
@@ -16,6 +33,8 @@ export interface PoolFigures {
   readonly routed: number;
   /** Median of the pairs' ratios routed / bare. */
   readonly ratio: number;
+  /** Median of the pairs' ratios of the 99th percentile of the latencies, routed / bare. */
+  readonly p99Ratio: number;
   /** Median of the pairs' ratios of this process's CPU per call, routed / bare. */
   readonly cpuRatio: number;
   readonly bareLatency: readonly [p50: number, p99: number];
@@ -29,32 +48,14 @@ export async function benchRoutedPool({ servers, clientOptions }: Sandbox): Prom
   const size = { connectionLimit: CONNECTIONS };
   const bare = mysql.createPool({ ...account, ...size, host: primary.host, port: primary.port });
   const routed = fabric.createPool({ ...clientOptions, ...size });
-  const figures = [
-    await compare(
-      'query, 1 caller',
-      1,
-      () => bare.query('SELECT 1'),
-      () => routed.query('SELECT 1'),
-    ),
-    await compare(
-      'query, 10 callers',
-      10,
-      () => bare.query('SELECT 1'),
-      () => routed.query('SELECT 1'),
-    ),
-    await compare(
-      'query, 50 callers',
-      50,
-      () => bare.query('SELECT 1'),
-      () => routed.query('SELECT 1'),
-    ),
-    await compare(
-      'execute, 10 callers',
-      10,
-      () => bare.execute('SELECT ? AS n', [1]),
-      () => routed.execute('SELECT ? AS n', [1]),
-    ),
-  ];
+  await bare.query('CREATE TABLE bench (id INT PRIMARY KEY, name VARCHAR(40))');
+  await bare.query('INSERT INTO bench VALUES ?', [Array.from({ length: ROWS }, (_, i) => [i + 1, `name ${i + 1}`])]);
+  const figures: PoolFigures[] = [];
+  for (const { what, verb, sql, values } of STATEMENTS) {
+    const call = (pool: mysql.Pool) => (): Promise<unknown> => pool[verb as 'query'](sql, values());
+    for (const callers of CALLERS) figures.push(await compare(what, callers, call(bare), call(routed)));
+  }
+  await bare.query('DROP TABLE bench');
   await Promise.all([bare.end(), routed.end()]);
   return figures;
 }
@@ -65,26 +66,29 @@ async function compare(
   bare: () => Promise<unknown>,
   routed: () => Promise<unknown>,
 ): Promise<PoolFigures> {
-  await drive(callers, 500, bare);
-  await drive(callers, 500, routed);
+  const measure = (call: () => Promise<unknown>): Promise<Throughput> => drive(callers, DURATION, call);
+  for (const call of [bare, routed, bare, routed]) await measure(call);
   const pairs: { bare: Throughput; routed: Throughput }[] = [];
   for (let i = 0; i < PAIRS; i++) {
     // The first of a pair alternates too: the second finds warmer caches.
     if (i % 2 === 0) {
-      const first = await drive(callers, DURATION, bare);
-      pairs.push({ bare: first, routed: await drive(callers, DURATION, routed) });
+      const first = await measure(bare);
+      pairs.push({ bare: first, routed: await measure(routed) });
     } else {
-      const first = await drive(callers, DURATION, routed);
-      pairs.push({ routed: first, bare: await drive(callers, DURATION, bare) });
+      const first = await measure(routed);
+      pairs.push({ routed: first, bare: await measure(bare) });
     }
   }
+  const ratio = (figure: (half: Throughput) => number): number =>
+    median(pairs.map(pair => figure(pair.routed) / figure(pair.bare)));
   return {
     what,
     callers,
     bare: median(pairs.map(pair => pair.bare.perSecond)),
     routed: median(pairs.map(pair => pair.routed.perSecond)),
-    ratio: median(pairs.map(pair => pair.routed.perSecond / pair.bare.perSecond)),
-    cpuRatio: median(pairs.map(pair => pair.routed.cpu / pair.bare.cpu)),
+    ratio: ratio(half => half.perSecond),
+    p99Ratio: ratio(half => percentile(half.latencies, 99)),
+    cpuRatio: ratio(half => half.cpu),
     bareLatency: latency(pairs.flatMap(pair => pair.bare.latencies)),
     routedLatency: latency(pairs.flatMap(pair => pair.routed.latencies)),
   };
