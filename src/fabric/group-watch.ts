@@ -23,6 +23,8 @@ interface Watched {
   countedAt: number;
   /** Whether the connection to it was lost since it last answered. */
   lost: boolean;
+  /** Whether it has ever been seen healthy: what it did before is unknown. */
+  known: boolean;
   looking: Promise<void> | undefined;
 }
 
@@ -91,6 +93,7 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       failures: 0,
       countedAt: 0,
       lost: false,
+      known: false,
       looking: undefined,
     };
     watched.set(server.uuid, fresh);
@@ -120,8 +123,10 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       if (!group || !server || server.status === STATUS_FAULTY || ending.signal.aborted) return;
       const verdict = await judgeNow(server, group, entry, answered);
       if (verdict.state === 'healthy') {
-        if (entry.lost && group.primary !== uuid) runner.run(reattach({ group: id, server: uuid }));
+        if (group.primary !== uuid && (await mayHaveRestarted(entry)))
+          runner.run(reattach({ group: id, server: uuid }));
         entry.lost = false;
+        entry.known = true;
         return;
       }
       if (said !== verdict.reason) context.log.info(`${named(server)} ${STATES[verdict.state]}: ${verdict.reason}`);
@@ -134,6 +139,11 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       if (group.primary !== uuid && !runner.busy(id)) return;
       await pause(QUICK_LOOKS[Math.min(looks, QUICK_LOOKS.length - 1)] ?? 200);
     }
+  }
+
+  /** Seen, or while no node was there to see it. */
+  async function mayHaveRestarted({ lost, known, prober }: Watched): Promise<boolean> {
+    return lost || !(known || (await prober.isReplica()));
   }
 
   async function judgeNow(

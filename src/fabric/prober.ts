@@ -12,6 +12,8 @@ export interface Prober {
   probe(): Promise<boolean>;
   /** What this server, as a replica, knows of its source. Never rejects. */
   testify(source: ServerRecord): Promise<Testimony>;
+  /** Whether it refuses writes and has a source; true when it cannot be asked. Never rejects. */
+  isReplica(): Promise<boolean>;
   close(): void;
 }
 
@@ -42,8 +44,17 @@ export function createProber(address: Address, context: Context, lost: () => voi
       return error instanceof AdminError && !error.unreachable;
     }
   };
-  /** The sentinel may be lost while it is asked. */
-  const ask = async () => sentinel ?? (await context.replication.connect(address, timeout));
+  /** Null: it could not be asked; the sentinel may be lost meanwhile. */
+  const ask = async <T>(question: (server: ManagedServer) => Promise<T>): Promise<T | null> => {
+    try {
+      const server = sentinel ?? (await context.replication.connect(address, timeout));
+      return await question(server).finally(() => {
+        if (server !== sentinel) server.close();
+      });
+    } catch {
+      return null;
+    }
+  };
 
   return {
     probe() {
@@ -53,14 +64,14 @@ export function createProber(address: Address, context: Context, lost: () => voi
       return probing;
     },
     async testify(source) {
-      try {
-        const server = await ask();
-        return await testimony(server, source).finally(() => {
-          if (server !== sentinel) server.close();
-        });
-      } catch {
-        return 'silent';
-      }
+      return (await ask(server => testimony(server, source))) ?? 'silent';
+    },
+    async isReplica() {
+      const replica = await ask(async server => {
+        const { readOnly } = await server.identity();
+        return readOnly && (await server.replicaStatus()) !== null;
+      });
+      return replica !== false;
     },
     close() {
       closed = true;

@@ -131,6 +131,7 @@ async function each(
     for (let attempt = 0; ms === null && attempt < 3; attempt += 1) {
       ms = await lend(cluster => one(label, cluster)).catch(error => {
         failures.push(`at '${label}': ${error}`);
+        console.error(`${scenario.name}: ${failures.at(-1)}`);
         return 0;
       });
     }

@@ -137,6 +137,24 @@ describe.each(['9.7', '5.6'])('failover on MySQL %s', version => {
     expect(await ha.statuses(), ha.sentences.join('\n')).toEqual(['PRIMARY', 'SECONDARY', 'FAULTY']);
   });
 
+  test('a secondary that restarted while no node was watching is fenced, and follows', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    await second.restart();
+    await third.query(version === '5.6' ? 'STOP SLAVE' : 'STOP REPLICA');
+    await third.query(version === '5.6' ? 'RESET SLAVE ALL' : 'RESET REPLICA ALL');
+    const [fence] = await second.query('SELECT @@GLOBAL.read_only AS fenced');
+    expect(Number(fence?.fenced)).toBe(0);
+    ha.watch();
+    const ask = (server: Mysqld, sql: string) => server.query(sql).catch(() => []);
+    await until(async () => Number((await ask(second, 'SELECT @@GLOBAL.read_only AS fenced'))[0]?.fenced) === 1);
+    await first.query('CREATE TABLE app.after_restart (id INT)');
+    for (const server of [second, third]) {
+      await until(async () => (await ask(server, "SHOW TABLES IN app LIKE 'after_restart'")).length === 1);
+    }
+    expect(await ha.statuses()).toEqual(['PRIMARY', 'SECONDARY', 'SECONDARY']);
+  });
+
   test('secondaries with errant transactions are not promoted, and the message lists them', async () => {
     ha = new HaGroup(servers);
     await ha.form();

@@ -210,6 +210,27 @@ describe('a switchover during which a server dies', () => {
     },
   );
 
+  test('taken back, and the candidate has its source again but does not run: it is started', async () => {
+    const [first, second] = servers as [Mysqld, Mysqld];
+    armed = false;
+    const fail = async (port: number, called: string) => {
+      if (!armed || port !== second.port || called !== 'unfence') return;
+      armed = false;
+      const session = await ha.context.replication.connect(second, 1_000);
+      await session.follow(first);
+      await session.stopReplication();
+      session.close();
+      throw new Error('no');
+    };
+    ha = new HaGroup(servers, { wrap: real => intercept(real, { before: fail }) });
+    await ha.form();
+    armed = true;
+    expect(await ha.refuse(to(ha.uuid(second)))).toBe('no');
+    expect(await ha.expectOnePrimary()).toBe(first);
+    await first.query('CREATE TABLE app.afterwards (id INT)');
+    await until(async () => (await second.query("SHOW TABLES IN app LIKE 'afterwards'")).length === 1);
+  });
+
   test('the new primary dies before anybody follows it: the others stay fit to take over', async () => {
     const [, second] = servers as [Mysqld, Mysqld];
     armed = false;

@@ -11,6 +11,7 @@ import {
   CATCH_UP,
   commit,
   describe,
+  follow,
   isPrimary,
   newPromotion,
   noCandidate,
@@ -165,15 +166,12 @@ function restored(group: GroupRecord, { primary, primarySince, baseline, servers
   return old ? withServer(base, old.uuid, old) : base;
 }
 
-/** The candidate may have forgotten its source already. */
+/** The candidate may have forgotten its source already, or (the node was killed here) have it again and not be started. */
 async function reattach(data: Promotion, old: ServerRecord, context: StepContext): Promise<void> {
   const candidate = await recordOf(data.chosen, data, context);
   if (candidate.status === STATUS_FAULTY) return;
   try {
-    const replica = await context.sessions.to(candidate, shortPatience(context));
-    if (await replica.replicaStatus()) return;
-    await replica.setSemiSync('secondary');
-    await replica.follow(old);
+    await follow(candidate, old, context);
   } catch (error) {
     const sentence = `server ${candidate.uuid} of group ${data.group} is FAULTY, it cannot follow the old primary again: ${describe(error)}`;
     decided(context, { group: data.group, server: candidate.uuid, event: 'faulty', level: 'warn', sentence });
