@@ -21,10 +21,9 @@ export function protocolsNamed(given: string | null): readonly Protocol[] {
   return [protocol ?? refuse(`Protocol (${given}) is not supported. Possible values are ${PROTOCOLS.join(', ')}.`)];
 }
 
-/** A comma list of names or numbers; 0 is none. */
-export function rolesNamed(given: string): readonly string[] {
-  const words = given.split(',').map(word => word.trim().toLowerCase());
-  const named = words.filter(word => word !== '' && word !== '0').map(roleNamed);
+/** By name or number; 0 is none. */
+export function rolesNamed(given: readonly string[]): readonly string[] {
+  const named = given.filter(word => word !== '0').map(word => roleNamed(word.toLowerCase()));
   return ROLES.map(({ name }) => name).filter(name => named.includes(name));
 }
 

@@ -23,7 +23,12 @@ const PROTOCOL = {
   type: 'string',
   default: null,
 } as const;
-const ROLES_DOC = 'Comma list of names or numbers of `role list`; 0 is none.';
+const ROLES = {
+  name: 'roles',
+  doc: 'Names or numbers of `role list`; 0 is none. May be repeated.',
+  type: 'list',
+  default: null,
+} as const;
 const PASSWORD = {
   name: 'new_password',
   doc: 'Its password.',
@@ -89,18 +94,13 @@ export const userCommands = [
   read({
     name: 'user.add',
     doc: 'Add a user who may log in and call what its roles permit; without a role, nothing.',
-    params: [
-      USERNAME,
-      PROTOCOL,
-      { name: 'roles', doc: ROLES_DOC, type: 'string', default: null },
-      { ...PASSWORD, doc: 'Its password; without one it cannot log in.' },
-    ],
+    params: [USERNAME, PROTOCOL, ROLES, { ...PASSWORD, doc: 'Its password; without one it cannot log in.' }],
     sets: [USER],
     acts: true,
     run: async (args, context, caller) => {
       const name = validName(args.username);
       const protocols = protocolsNamed(args.protocol);
-      const roles = rolesNamed(args.roles ?? '');
+      const roles = rolesNamed(args.roles ?? []);
       const added = protocols.map(protocol => ({
         ...{ name, protocol, roles },
         password: hashed(name, protocol, args.new_password),
@@ -156,7 +156,7 @@ export const userCommands = [
   read({
     name: 'user.roles',
     doc: 'Give a user these roles and no others; without roles: show those that it has.',
-    params: [USERNAME, PROTOCOL, { name: 'roles', doc: ROLES_DOC, type: 'string', default: null }],
+    params: [USERNAME, PROTOCOL, ROLES],
     sets: [USER],
     acts: true,
     run: async ({ username, protocol, roles }, context, caller) => {
