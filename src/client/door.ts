@@ -1,5 +1,5 @@
 /** The named exports of `mysql2-fabric`: all that `mysql2` exports, with connections and pools that follow the topology of a Fabric node. */
-import mysql from 'mysql2';
+import mysql, { type TypedParameter as TypedParameters } from 'mysql2';
 import type { createPoolCluster } from 'mysql2/promise';
 
 export * from 'mysql2';
@@ -7,7 +7,7 @@ export * from './both-doors.js';
 
 // Getters of mysql2's module object, which `export *` cannot see.
 type Hidden = Pick<typeof mysql, 'Charsets' | 'Types'> & {
-  TypedParameter: unknown;
+  TypedParameter: TypedParameters;
   CharsetToEncoding: string[];
   createPoolClusterPromise: typeof createPoolCluster;
 };

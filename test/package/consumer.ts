@@ -9,7 +9,31 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');
-const require = createRequire(import.meta.url);
+
+/** A version of TypeScript. */
+export interface Compiler {
+  readonly version: string;
+  readonly tsc: string;
+}
+
+/** The one that a chain of packages depends on. */
+function compilerOf(...chain: string[]): Compiler {
+  const path = [...chain, 'typescript'].reduce(
+    (from, name) => {
+      const resolve = createRequire(from).resolve;
+      return name === '@arethetypeswrong/core' ? resolve(name) : resolve(`${name}/package.json`);
+    },
+    import.meta.url,
+  );
+  const { version } = createRequire(path)(path) as { version: string };
+  return { version, tsc: join(dirname(path), 'bin/tsc') };
+}
+
+/** The current TypeScript, and the 5.x that one of our tools brings along: two of one name cannot be installed side by side. */
+export const COMPILERS = {
+  current: compilerOf(),
+  older: compilerOf('@arethetypeswrong/cli', '@arethetypeswrong/core'),
+};
 
 /** What npm would install beside it; TypeScript and its Node types are the user's own. */
 const NEIGHBOURS = ['mysql2', 'lru-cache', 'generic-pool', 'pino', 'xmlrpc', '@types/node'];
@@ -55,12 +79,13 @@ export class Consumer {
     await writeFile(join(this.dir, path), text);
   }
 
-  async copy(folder: string): Promise<void> {
-    await cp(folder, join(this.dir, 'src'), { recursive: true });
+  /** @param but a file that needs more than is installed here. */
+  async copy(folder: string, but: string): Promise<void> {
+    await cp(folder, join(this.dir, 'src'), { recursive: true, filter: source => !source.endsWith(but) });
   }
 
   /** Compiles `src` with the strictest settings, declarations of libraries included; gives the compiler's complaints. */
-  async compile(options: Readonly<Record<string, unknown>>): Promise<string> {
+  async compile(options: Readonly<Record<string, unknown>>, compiler: Compiler = COMPILERS.current): Promise<string> {
     const compilerOptions = {
       target: 'es2022',
       lib: ['es2023'],
@@ -70,8 +95,7 @@ export class Consumer {
       ...options,
     };
     await writeFile(join(this.dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }));
-    const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
-    return await run(process.execPath, [compiler, '-p', '.', '--pretty', 'false'], { cwd: this.dir }).then(
+    return await run(process.execPath, [compiler.tsc, '-p', '.', '--pretty', 'false'], { cwd: this.dir }).then(
       () => '',
       (error: { stdout?: string }) => error.stdout ?? String(error),
     );

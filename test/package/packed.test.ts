@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Consumer } from './consumer.js';
+import { COMPILERS, Consumer } from './consumer.js';
 
 const require = createRequire(import.meta.url);
 
@@ -129,7 +129,7 @@ it.each([
 
 describe('its types', () => {
   beforeAll(async () => {
-    await consumer.copy(join(import.meta.dirname, '../types'));
+    await consumer.copy(join(import.meta.dirname, '../types'), 'orms.ts');
     // what the README shows
     const blocks = [
       ...readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs),
@@ -144,5 +144,13 @@ describe('its types', () => {
     { module: 'preserve', moduleResolution: 'bundler', skipLibCheck: false },
   ])('compile with %j', async options => {
     expect(await consumer.compile({ skipLibCheck: true, ...options })).toBe('');
+  });
+
+  it.each([
+    { module: 'nodenext', skipLibCheck: false },
+    { module: 'preserve', moduleResolution: 'bundler' },
+  ])('compile with TypeScript 5 and %j', async options => {
+    expect(COMPILERS.older.version).toMatch(/^5\./);
+    expect(await consumer.compile({ skipLibCheck: true, ...options }, COMPILERS.older)).toBe('');
   });
 });

@@ -75,7 +75,12 @@ type Ready<T> = (it: T, log: Log, doors: Doors) => Promise<void> | void;
 export function connection(run: Ready<mysql.Connection>, options: mysql.ConnectionOptions = {}): Call['run'] {
   return async (doors, log) => {
     const connection = doors.mysql.createConnection({ ...doors.options, ...options });
-    await new Promise<void>((resolve, reject) => connection.connect(error => (error ? reject(error) : resolve())));
+    const error = await new Promise(resolve => connection.on('error', () => {}).connect(resolve));
+    if (error) {
+      log('refused', error);
+      connection.destroy();
+      return;
+    }
     await run(connection, log, doors);
     if (!(connection as unknown as { _closing?: boolean })._closing) await end(connection);
   };
@@ -101,7 +106,13 @@ export function lent(run: Ready<mysql.PoolConnection>, options: mysql.PoolOption
 
 export function promised(run: Ready<promises.Connection>, options: mysql.ConnectionOptions = {}): Call['run'] {
   return async (doors, log) => {
-    const connection = await doors.promises.createConnection({ ...doors.options, ...options });
+    let connection: promises.Connection;
+    try {
+      connection = await doors.promises.createConnection({ ...doors.options, ...options });
+    } catch (error) {
+      log('refused', error);
+      return;
+    }
     await run(connection, log, doors);
     await connection.end();
   };

@@ -108,8 +108,11 @@ export const connectionCalls: readonly Call[] = [
     'changeUser',
     'Connection.changeUser',
     connection(async (it, log) => {
-      await called(log, callback => it.changeUser({ database: 'information_schema' }, callback));
-      await called(log, callback => it.query('SELECT DATABASE() AS d', callback));
+      const options = { database: 'information_schema' };
+      const refused = await new Promise(resolve => it.on('error', () => {}).changeUser(options, resolve));
+      log('refused', refused); // by MySQL 5.6, which gets no password from mysql2 here
+      if (refused) it.destroy();
+      else await called(log, callback => it.query('SELECT DATABASE() AS d', callback));
     }),
   ),
   call(
