@@ -64,8 +64,11 @@ export class Link implements Lender {
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
   run(statement: Statement, elsewhere: boolean): void {
     this.#enqueue(() => {
-      statement.onSettled = () => this.#next();
       this.#running = statement;
+      statement.onSettled = () => {
+        this.#running = undefined;
+        this.#next();
+      };
       if (this.#destroyed) return statement.fail(destroyed());
       const missed = this.#missedTransaction(statement);
       if (missed !== undefined) return statement.fail(missed);

@@ -99,6 +99,7 @@ it('takes the pools and connections of mysql2-fabric/promise too', async () => {
 it('goes on when the primary is killed', async () => {
   const db = withReplicas(writer, [reader]);
   await group.failover({
+    facts: ['cause', 'fabric'],
     insert: token => db.insert(notes).values({ token }),
     pair: (one, other) =>
       db.transaction(async transaction => {

@@ -105,6 +105,7 @@ describe.each([
 
   it('goes on when the primary is killed', async () => {
     await group.failover({
+      facts: ['fabric'],
       insert: token => db('notes').insert({ token }),
       pair: (one, other) =>
         db.transaction(async transaction => {

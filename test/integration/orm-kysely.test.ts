@@ -81,6 +81,7 @@ it('rolls a transaction back, and nests with savepoints', async () => {
 
 it('goes on when the primary is killed', async () => {
   await group.failover({
+    facts: ['fabric'],
     insert: token => db.insertInto('notes').values({ token }).execute(),
     pair: (one, other) =>
       db.transaction().execute(async transaction => {

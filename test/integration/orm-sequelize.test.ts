@@ -92,6 +92,7 @@ it('goes on after a planned switchover', async () => {
 
 it('goes on when the primary is killed', async () => {
   await group.failover({
+    facts: ['parent', 'fabric'],
     insert: token => Note.create({ token }),
     pair: (one, other) =>
       sequelize.transaction(async transaction => {

@@ -85,6 +85,7 @@ it('rolls a transaction back, and nests with savepoints', async () => {
 
 it('goes on when the primary is killed', async () => {
   await group.failover({
+    facts: ['driverError', 'fabric'],
     insert: token => db.getRepository(Notes).insert({ token }),
     pair: (one, other) =>
       db.transaction(async manager => {

@@ -21,10 +21,7 @@ const lazy = new Kysely<Database>({ dialect: new MysqlDialect({ pool: async () =
 const drizzles = [drizzle(pool), drizzle(promisePool), drizzle({ client: pool }), drizzle({ client: promisePool })];
 const sameClient: typeof pool = drizzle({ client: pool }).$client;
 
-const queries = knex({
-  client: 'mysql2',
-  connectionPool: pool as mysql.Pool & { end(done?: (error?: Error) => void): void },
-});
+const queries = knex({ client: 'mysql2', connectionPool: pool });
 const read = queries('orders').select('id').options({ mode: MODE_READONLY });
 
 const sequelize = new Sequelize({ dialect: 'mysql', dialectModule: mysql, dialectOptions: options });
