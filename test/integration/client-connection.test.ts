@@ -276,7 +276,7 @@ describe('a transaction', () => {
     await connection.rollback();
   });
 
-  it('that is lost between two statements is told by an error, once', async () => {
+  it('that is lost between two statements is told by an error, until it is ended', async () => {
     const connection = connect();
     const id = await idOf(connection);
     await connection.beginTransaction();
@@ -286,6 +286,7 @@ describe('a transaction', () => {
     await new Promise(resolve => setTimeout(resolve, 50));
     const error = await connection.query('INSERT INTO t VALUES (2, NULL)').catch(caught => caught);
     expect(error).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST', fabric: { outcome: 'rolled-back' } });
+    await connection.rollback();
     expect((await connection.query('SELECT * FROM t'))[0]).toEqual([]);
   });
 });
