@@ -1,6 +1,6 @@
 import type { Context } from './context.js';
 import { createFencer } from './fencer.js';
-import { createGroupWatch, type GroupWatch } from './group-watch.js';
+import { createGroupWatch, type GroupWatch, type Outlook } from './group-watch.js';
 import type { Runner } from './procedures/run.js';
 
 /** Watches the servers of the active groups, and fences what must not accept writes in all groups. */
@@ -10,6 +10,8 @@ export interface Detector {
   unwatch(group: string): void;
   /** Somebody had trouble with this server (uuid): look at it now. Nothing happens when its group is not watched. */
   hint(server: string, group: string): void;
+  /** What it thinks of a group; undefined: that is not watched. */
+  outlook(group: string): Outlook | undefined;
   /** Ends every timer, connection and look; what was decided already runs on in the runner. */
   stop(): Promise<void>;
 }
@@ -30,6 +32,7 @@ export function createDetector(context: Context, runner: Runner): Detector {
     hint(server, group) {
       watches.get(group)?.hint(server);
     },
+    outlook: group => watches.get(group)?.outlook(),
     async stop() {
       stopped = true;
       await Promise.all([fencer.stop(), ...[...watches.values()].map(watch => watch.stop())]);

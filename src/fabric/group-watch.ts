@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY } from '../wire/topology.js';
+import { decided } from './audit.js';
 import type { Context } from './context.js';
+import { createFailoverWait } from './failover-wait.js';
 import { createProber, type Prober } from './prober.js';
-import { declareFaulty } from './procedures/declare-faulty.js';
+import { declareFaulty, intervalLeft } from './procedures/declare-faulty.js';
 import { reattach } from './procedures/reattach.js';
 import type { Runner } from './procedures/run.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
@@ -11,7 +13,16 @@ import { judge, type Testimony, type Verdict } from './suspicion.js';
 /** The failure detector of one group: looks at its servers in rounds, and at once when there is a hint. */
 export interface GroupWatch {
   hint(server: string): void;
+  outlook(): Outlook;
   stop(): Promise<void>;
+}
+
+/** What a watch thinks now, for those who ask why. */
+export interface Outlook {
+  /** Why a server (uuid) is not believed healthy. */
+  readonly doubts: ReadonlyMap<string, string>;
+  /** Why a failover does not happen now although the primary is lost; `until` in epoch ms. */
+  readonly wait: { readonly until: number; readonly reason: string; readonly attempts: number } | null;
 }
 
 /** What is remembered of a server between two looks. */
@@ -31,10 +42,6 @@ interface Watched {
 /** ms between looks at a primary that does not answer: a killed one's replicas notice within milliseconds, a frozen one's after seconds. */
 const QUICK_LOOKS = [20, 50, 100, 200] as const;
 
-/** ms until a failover that failed is tried again. */
-const RETRY_FIRST = 1_000;
-const RETRY_LAST = 30_000;
-
 const STOP_BOUND = 500;
 
 /** As the log says it. */
@@ -45,8 +52,8 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
   const period = (detectionInterval * 1000) / detections;
   const ending = new AbortController();
   const watched = new Map<string, Watched>();
-  let retryDelay = RETRY_FIRST;
-  let retryAt = 0;
+  const doubts = new Map<string, string>();
+  const wait = createFailoverWait();
 
   const pause = (ms: number) => sleep(ms, undefined, { signal: ending.signal, ref: false }).catch(() => {});
 
@@ -59,8 +66,8 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       await retryFailover().catch(error =>
         context.log.error(`retrying the failover of ${id} failed: ${String(error)}`),
       );
-      const next = retryAt > performance.now() ? Math.min(due, retryAt) : due;
-      await pause(Math.max(50, next - performance.now()));
+      const rest = due - performance.now();
+      await pause(Math.max(50, wait.left > 0 ? Math.min(rest, wait.left) : rest));
     }
   }
 
@@ -77,6 +84,7 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       if (server && server.status !== STATUS_FAULTY && addressOf(server) === address) continue;
       prober.close();
       watched.delete(uuid);
+      doubts.delete(uuid);
     }
   }
 
@@ -127,13 +135,15 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
           runner.run(reattach({ group: id, server: uuid }));
         entry.lost = false;
         entry.known = true;
+        doubts.delete(uuid);
+        if (group.primary === uuid) wait.clear();
         return;
       }
-      if (said !== verdict.reason) context.log.info(`${named(server)} ${STATES[verdict.state]}: ${verdict.reason}`);
+      if (said !== verdict.reason) suspect(server, verdict);
       said = verdict.reason;
       // A procedure closes connections and changes roles: what was seen meanwhile is judged when it is over.
       if (verdict.state === 'dead' && !runner.busy(id)) {
-        if (performance.now() >= retryAt) await condemn(server, group, verdict);
+        if (group.primary !== uuid || wait.due(uuid)) await condemn(server, group, verdict);
         return;
       }
       if (group.primary !== uuid && !runner.busy(id)) return;
@@ -144,6 +154,12 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
   /** Seen, or while no node was there to see it. */
   async function mayHaveRestarted({ lost, known, prober }: Watched): Promise<boolean> {
     return lost || !(known || (await prober.isReplica()));
+  }
+
+  function suspect(server: ServerRecord, { state, reason }: Verdict): void {
+    doubts.set(server.uuid, `it ${STATES[state]}: ${reason}`);
+    const sentence = `${named(server)} ${STATES[state]}: ${reason}`;
+    decided(context, { group: id, server: server.uuid, event: 'suspected', by, sentence });
   }
 
   async function judgeNow(
@@ -176,45 +192,71 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
   }
 
   async function condemn(server: ServerRecord, group: GroupRecord, { reason }: Verdict): Promise<void> {
-    await runner.run(
+    const isPrimary = group.primary === server.uuid;
+    if (isPrimary && tooSoon(server, group)) return;
+    const { error } = await runner.run(
       declareFaulty({
         group: id,
         server: server.uuid,
-        reporter: `FailureDetector(${id})`,
+        reporter: by,
         error: reason,
         updateOnly: false,
         respectFailoverInterval: true,
         believedDead: true,
       }),
+      by,
     ).done;
-    if (group.primary === server.uuid) await backOff(group);
+    if (isPrimary) await backOff(group, error);
   }
 
-  /** A failover that failed is tried again, less and less often; one that `failover_interval` forbids, as soon as that allows. */
-  async function backOff(before: GroupRecord): Promise<void> {
+  /** `failover_interval` forbids it yet: said once, and looked at again as soon as it allows. */
+  function tooSoon(primary: ServerRecord, group: GroupRecord): boolean {
+    const left = intervalLeft(primary, group, context);
+    if (left === 0) return false;
+    const { failoverInterval } = context.options.failureTracking;
+    const reason = `the failover interval is ${failoverInterval} s, and the primary took over less than that ago`;
+    const sentence = `the failover of group ${id} waits ${Math.ceil(left / 1000)} s: ${reason}`;
+    if (wait.until(primary.uuid, left, reason))
+      decided(context, { group: id, server: primary.uuid, event: 'waiting', level: 'warn', by, sentence });
+    return true;
+  }
+
+  /** A failover that failed is tried again, less and less often. */
+  async function backOff(before: GroupRecord, error: string | null): Promise<void> {
     const group = await context.store.group(id);
     const primary = group?.servers.find(({ uuid }) => uuid === group.primary);
-    const faulty = primary?.status === STATUS_FAULTY;
-    const refused = !faulty && group?.primarySince === before.primarySince;
-    if (!faulty) retryDelay = RETRY_FIRST;
-    retryAt = faulty || refused ? performance.now() + retryDelay : 0;
-    if (faulty) retryDelay = Math.min(retryDelay * 2, RETRY_LAST);
+    const stuck = primary?.status === STATUS_FAULTY || group?.primarySince === before.primarySince;
+    if (!primary || !stuck) {
+      wait.clear();
+      return;
+    }
+    const reason = error ?? 'nobody has taken over';
+    const delay = wait.failed(primary.uuid, reason);
+    const sentence = `the failover of group ${id} is tried again in ${delay / 1000} s, after ${wait.attempts} failed attempts: ${reason}`;
+    decided(context, { group: id, server: primary.uuid, event: 'waiting', level: 'warn', by, sentence });
   }
 
   async function retryFailover(): Promise<void> {
-    if (performance.now() < retryAt || runner.busy(id)) return;
+    if (wait.left > 0 || runner.busy(id)) return;
     const group = await context.store.group(id);
     const primary = group?.servers.find(({ uuid }) => uuid === group.primary);
-    if (!group || primary?.status !== STATUS_FAULTY) return;
-    context.log.info(`${named(primary)} is FAULTY and has no successor: the failover is tried again`);
-    await condemn(primary, group, { state: 'dead', reason: 'no failover has succeeded yet' });
+    if (!group || !primary) return;
+    if (primary.status === STATUS_FAULTY) {
+      context.log.info(`${named(primary)} is FAULTY and has no successor: the failover is tried again`);
+      await condemn(primary, group, { state: 'dead', reason: 'no failover has succeeded yet' });
+    } else if (wait.reason !== '') void look(primary.uuid);
   }
 
+  const by = `FailureDetector(${id})`;
   const named = ({ uuid }: ServerRecord) => `server ${uuid} of group ${id}`;
   const work = loop();
 
   return {
     hint: server => void look(server),
+    outlook() {
+      const { left, reason, attempts } = wait;
+      return { doubts, wait: left > 0 ? { until: context.now() + left, reason, attempts } : null };
+    },
     async stop() {
       ending.abort();
       for (const { prober } of watched.values()) prober.close();

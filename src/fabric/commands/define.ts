@@ -1,5 +1,6 @@
 import type { Column, ResultSet } from '../../wire/reply.js';
 import type { Context } from '../context.js';
+import type { Detector } from '../detector.js';
 import { CommandError, type CommandErrorKind } from '../errors.js';
 import type { Procedure, Runner } from '../procedures/run.js';
 import { AdminError } from '../replication/replication.js';
@@ -12,11 +13,7 @@ import type { RunRecord } from '../store/store.js';
 /** What a command shares with its node. */
 export interface CommandContext extends Context {
   readonly runner: Runner;
-  readonly detector: {
-    watch(group: string): void;
-    unwatch(group: string): void;
-    hint(server: string, group: string): void;
-  };
+  readonly detector: Omit<Detector, 'stop'>;
   readonly commands: ReadonlyMap<string, Command>;
   /** Where this node listens, by protocol. */
   readonly endpoints: () => readonly ListeningEndpoint[];

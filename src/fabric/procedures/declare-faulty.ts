@@ -1,5 +1,6 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
+import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { failoverSteps, fenceOnlySteps } from './failover.js';
@@ -82,11 +83,20 @@ const admitReturn: Step<Declaration> = {
 };
 
 /** `failover_interval`: a primary may not be replaced again so soon, however bad it looks. */
-function refuseTooSoon(group: GroupRecord, server: ServerRecord, { options, now }: StepContext): void {
-  if (server.uuid !== group.primary || group.primarySince === null || server.status === STATUS_FAULTY) return;
-  const age = (now() - group.primarySince) / 1000;
-  const { failoverInterval } = options.failureTracking;
-  if (age >= failoverInterval) return;
+function refuseTooSoon(group: GroupRecord, server: ServerRecord, context: StepContext): void {
+  if (intervalLeft(server, group, context) === 0) return;
+  const age = (context.now() - (group.primarySince ?? 0)) / 1000;
+  const { failoverInterval } = context.options.failureTracking;
   const sentence = `Server (${server.uuid}) became primary ${Math.floor(age)} s ago and the failover interval is ${failoverInterval} s.`;
   throw new CommandError('ServerError', `${sentence} It is not replaced yet.`);
+}
+
+/** ms for which `failover_interval` still protects this server; 0: it does not, or it is not the primary. */
+export function intervalLeft(
+  { uuid, status }: ServerRecord,
+  { primary, primarySince }: GroupRecord,
+  { options, now }: Pick<Context, 'options' | 'now'>,
+): number {
+  if (uuid !== primary || primarySince === null || status === STATUS_FAULTY) return 0;
+  return Math.max(0, primarySince + options.failureTracking.failoverInterval * 1000 - now());
 }
