@@ -113,6 +113,7 @@ function createSession(server: FakeServer, address: Address, around: Surrounding
     forgetSource: set({ source: null, sourceUuid: '', io: 'stopped', sql: 'stopped' }),
     waitForExecuted: async () => true,
     setSemiSync: async () => {},
+    semiSync: async () => null,
     ping: set({}),
     onLost() {},
     close: around.closed,

@@ -111,6 +111,20 @@ describe('manage start', () => {
     for (const secret of ['secret-1', 'secret-2']) expect(node.err).not.toContain(secret);
   });
 
+  it('logs as much as it is told to, and ends by manage stop, which is answered', async () => {
+    const own = { ...env, MYSQL2_FABRIC_PROTOCOL_XMLRPC_ADDRESS: `127.0.0.1:${await freePort()}` };
+    const process = start(own);
+    await process.says(/Listening/);
+    const asked = (words: string) => new CliProcess(words.split(' '), { cwd: dir, env: own }).ended();
+    expect(await asked('manage logging_level mysql.fabric WARNING')).toMatchObject({ status: 0, err: '' });
+    expect(await asked('group create quiet')).toMatchObject({ status: 0 });
+    expect(await asked('manage logging_level mysql.fabric INFO')).toMatchObject({ status: 0 });
+    expect(await asked('manage stop')).toMatchObject({ status: 0, err: '' });
+    const ended = await process.ended();
+    expect(ended.status).toBe(0);
+    expect(ended.err).toMatch(/Stopping, because of manage\.stop\..*\n.*"msg":"Stopped\."}\n$/);
+  });
+
   it('writes its log into a file, and notes what has no effect', async () => {
     const file = join(dir, 'node.log');
     const process = start({ MYSQL2_FABRIC_EXECUTOR_EXECUTORS: '5' }, '--param', 'logging.url=file:node.log');

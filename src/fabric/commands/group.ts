@@ -6,9 +6,11 @@ import { changeGroup, requireGroup } from '../procedures/group-record.js';
 import { addServer, removeServer } from '../procedures/membership.js';
 import { promote } from '../procedures/promote.js';
 import { type GroupRecord, StoreConflict } from '../store/store.js';
-import { column, procedure, read } from './define.js';
-import { groupHealth, HEALTH_COLUMNS, ISSUE_COLUMNS } from './health.js';
+import { type CommandContext, column, procedure, read } from './define.js';
+import { HEALTH_COLUMNS, healthRow, ISSUE_COLUMNS, issuesOf } from './health.js';
+import { inspectGroup } from './inspection.js';
 import { oneStep, serverOf, valid } from './records.js';
+import { explain, WHY_COLUMNS } from './why.js';
 
 const GROUP_ID = { name: 'group_id', doc: 'Name of the group.', type: 'string' } as const;
 const UPDATE_ONLY = {
@@ -17,6 +19,20 @@ const UPDATE_ONLY = {
   type: 'bool',
   default: false,
 } as const;
+
+const TIMEOUT = {
+  name: 'timeout',
+  doc: 'Seconds to wait for a server; [servers] unreachable_timeout if not given.',
+  type: 'float',
+  default: null,
+} as const;
+
+/** ms. @throws CommandError when it cannot be waited so long. */
+function patience(seconds: number | null, { options }: CommandContext): number {
+  const given = seconds ?? options.servers.unreachableTimeout;
+  if (given > 0 && given <= 60) return given * 1_000;
+  throw new CommandError('GroupError', `Timeout (${given}) must be greater than 0 and at most 60.`);
+}
 
 /** Procedures know a server by its uuid; what names none of the group's is left as it is, for the procedure to refuse. */
 const uuidIn = (group: GroupRecord, given: string) => serverOf(group, given)?.uuid ?? given;
@@ -82,11 +98,23 @@ const lookups = [
   read({
     name: 'group.health',
     doc: 'Whether the servers of a group answer and replicate, and what is wrong with the group.',
-    params: [GROUP_ID],
+    params: [GROUP_ID, TIMEOUT],
     sets: [HEALTH_COLUMNS, ISSUE_COLUMNS],
-    run: async ({ group_id: id }, context) => {
-      const { servers, issues } = await groupHealth(await requireGroup(context, id), context);
-      return [servers, issues.map(issue => [issue])];
+    run: async ({ group_id: id, timeout }, context) => {
+      const group = await requireGroup(context, id);
+      const findings = await inspectGroup(group, patience(timeout, context), context);
+      return [findings.map(healthRow), findings.flatMap(each => issuesOf(each, group.primary)).map(issue => [issue])];
+    },
+  }),
+
+  read({
+    name: 'group.why',
+    doc: 'In sentences: how the node sees a group now, what it last decided, and why no failover happens if one is wanted.',
+    params: [GROUP_ID, TIMEOUT],
+    sets: [WHY_COLUMNS],
+    run: async ({ group_id: id, timeout }, context) => {
+      const group = await requireGroup(context, id);
+      return [await explain(group, patience(timeout, context), context)];
     },
   }),
 ] as const;

@@ -1,12 +1,9 @@
 import type { Cell } from '../../wire/reply.js';
 import { STATUS_FAULTY, STATUS_NAMES } from '../../wire/topology.js';
-import type { Context } from '../context.js';
-import { formatGtidSet, parseGtidSet, subtract } from '../replication/gtid.js';
-import type { ManagedServer, ReplicaStatus } from '../replication/replication.js';
-import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { column } from './define.js';
+import type { Finding, Told } from './inspection.js';
 
-/** What `group.health` reports: each server asked on a session of its own, all at the same time. */
+/** What `group.health` reports: the original's columns first, then what it did not know. */
 
 export const HEALTH_COLUMNS = [
   column('uuid', 'string'),
@@ -18,95 +15,63 @@ export const HEALTH_COLUMNS = [
   column('sql_not_running', 'bool'),
   column('io_error', 'string'),
   column('sql_error', 'string'),
+  column('gtids_missing', 'string'),
+  column('gtids_errant', 'string'),
+  column('seconds_behind', 'string'),
+  column('semi_sync', 'string'),
+  column('read_only', 'string'),
+  column('super_read_only', 'string'),
+  column('fencing', 'string'),
 ];
 export const ISSUE_COLUMNS = [column('issue', 'string')];
 
-export interface Health {
-  readonly servers: readonly (readonly Cell[])[];
-  readonly issues: readonly string[];
-}
-
-/** What one server said; without a session it said nothing. */
-interface Finding {
-  readonly server: ServerRecord;
-  readonly session: ManagedServer | null;
-  /** null: not configured as a replica, or not known. */
-  readonly replica: ReplicaStatus | null;
-  /** GTID set; null: not known. */
-  readonly executed: string | null;
-}
-
-type HealthContext = Pick<Context, 'options' | 'replication'>;
-
-export async function groupHealth(group: GroupRecord, context: HealthContext): Promise<Health> {
-  const opened = await Promise.all(group.servers.map(server => open(server, context)));
-  try {
-    const isPrimary = ({ server }: Finding) => server.uuid === group.primary;
-    const findings = await Promise.all(opened.map(finding => (isPrimary(finding) ? finding : inspect(finding))));
-    const primary = findings.find(isPrimary);
-    // Read after the others' sets: what they have got from the primary is in it by now, and only errant transactions are left over.
-    const reference = primary ? (await inspect(primary)).executed : null;
-    return {
-      servers: findings.map(finding => healthRow(finding, isPrimary(finding))),
-      issues: primary
-        ? findings
-            .filter(finding => !isPrimary(finding))
-            .flatMap(finding => issuesOf(finding, primary.server, reference))
-        : [],
-    };
-  } finally {
-    for (const { session } of opened) session?.close();
-  }
-}
-
-async function open(server: ServerRecord, { options, replication }: HealthContext): Promise<Finding> {
-  const session = await replication.connect(server, options.servers.unreachableTimeout * 1_000).catch(() => null);
-  return { server, session, replica: null, executed: null };
-}
-
-/** A server that stops answering here counts as one that could not be reached. */
-async function inspect(finding: Finding): Promise<Finding> {
-  const { session } = finding;
-  if (!session) return finding;
-  try {
-    const [replica, executed] = await Promise.all([session.replicaStatus(), session.executed()]);
-    return { ...finding, replica, executed };
-  } catch {
-    return { ...finding, session: null };
-  }
-}
-
 /** As the original shows it: a server that cannot be reached is FAULTY here whatever is stored, and no error is the text `False`. */
-function healthRow({ server, session, replica }: Finding, isPrimary: boolean): readonly Cell[] {
-  const alive = session !== null;
-  const status = STATUS_NAMES[alive ? server.status : STATUS_FAULTY];
-  const replicates = alive && !isPrimary;
+export function healthRow(finding: Finding): readonly Cell[] {
+  const { server, told, isPrimary, missing, errant } = finding;
+  const replica = told?.replica ?? null;
+  const replicates = told !== null && !isPrimary;
   return [
     server.uuid,
-    alive,
-    status,
+    told !== null,
+    STATUS_NAMES[told ? server.status : STATUS_FAULTY],
     false,
     replicates && replica === null,
     replicates && replica !== null && replica.ioThread !== 'running',
     replicates && replica !== null && replica.sqlThread !== 'running',
     (replicates && replica?.ioError) || 'False',
     (replicates && replica?.sqlError) || 'False',
+    missing,
+    errant,
+    replicates && replica && replica.secondsBehind !== null ? String(replica.secondsBehind) : null,
+    told?.semiSync ? `${told.semiSync.role}${told.semiSync.active ? '' : ', inactive'}` : null,
+    told && onOff(told.identity.readOnly),
+    told && told.identity.superReadOnly !== null ? onOff(told.identity.superReadOnly) : null,
+    fencing(finding),
   ];
 }
 
-function issuesOf({ server, replica, executed }: Finding, primary: ServerRecord, reference: string | null): string[] {
-  const issues: string[] = [];
-  if (replica && replica.sourceUuid !== '' && replica.sourceUuid !== primary.uuid) {
-    issues.push(
-      `Server (${server.uuid}) replicates from (${replica.sourceUuid}), but the primary is (${primary.uuid}).`,
-    );
-  }
-  const errant = executed === null || reference === null ? '' : missing(executed, reference);
-  if (errant !== '') issues.push(`Server (${server.uuid}) has errant transactions: ${errant}.`);
-  return issues;
+const onOff = (on: boolean) => (on ? 'ON' : 'OFF');
+
+/** Whether it refuses writes: `needed` as soon as it can be reached, `fenced`, or `open`. null: unknown. */
+function fencing({ server, told }: Finding): string | null {
+  if (server.needsFencing) return 'needed';
+  return told && (refusesWrites(told) ? 'fenced' : 'open');
 }
 
-/** What is in `executed` and not in `reference`, as text; empty: nothing. */
-function missing(executed: string, reference: string): string {
-  return formatGtidSet(subtract(parseGtidSet(executed), parseGtidSet(reference)));
+/** Where there is no `super_read_only`, `read_only` is all that there is. */
+export function refusesWrites({ identity }: Told): boolean {
+  return identity.readOnly && identity.superReadOnly !== false;
+}
+
+/** @param primary uuid; null: the group has none, and its servers follow whom they will. */
+export function issuesOf(finding: Finding, primary: string | null): string[] {
+  const { server, told, isPrimary, errant } = finding;
+  if (primary === null || isPrimary || !told) return [];
+  const { replica } = told;
+  const issues: string[] = [];
+  if (replica && replica.sourceUuid !== '' && replica.sourceUuid !== primary)
+    issues.push(`Server (${server.uuid}) replicates from (${replica.sourceUuid}), but the primary is (${primary}).`);
+  if (errant) issues.push(`Server (${server.uuid}) has errant transactions: ${errant}.`);
+  if (!told.identity.readOnly) issues.push(`Server (${server.uuid}) accepts writes, but the primary is (${primary}).`);
+  return issues;
 }

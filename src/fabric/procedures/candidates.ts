@@ -1,4 +1,12 @@
-import { contains, count, formatGtidSet, parseGtidSet, subtract, withoutSource } from '../replication/gtid.js';
+import {
+  contains,
+  count,
+  formatGtidSet,
+  ofSource,
+  parseGtidSet,
+  subtract,
+  withoutSource,
+} from '../replication/gtid.js';
 
 /** Which server should become the primary: pure choices over GTID sets. */
 
@@ -38,6 +46,11 @@ export function within(executed: string, reference: string): string {
 export function errantSince(executed: string, primary: string, baseline: string | null): string {
   if (baseline === null) return '';
   return formatGtidSet(subtract(withoutSource(parseGtidSet(executed), primary), parseGtidSet(baseline)));
+}
+
+/** The transactions of `reference` that this server was the first to commit and has no more, as text; empty: none. */
+export function ownLost(uuid: string, executed: string, reference: string): string {
+  return formatGtidSet(ofSource(subtract(parseGtidSet(reference), parseGtidSet(executed)), uuid));
 }
 
 /** What each of the others holds that `chosen` lacks; servers that lack nothing of it are left out. */

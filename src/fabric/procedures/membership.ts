@@ -11,6 +11,7 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { Address, ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { ownLost } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import { describe, follow, patience, refuseErrant } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
@@ -111,6 +112,20 @@ async function refuseUnfit(uuid: string, server: ManagedServer): Promise<void> {
     throw new CommandError('ServerError', `Server (${uuid}) cannot be managed: ${issues.join('; ')}.`);
 }
 
+/** Neither may a server have transactions that the primary lacks, nor lack its own: replication never sends those back to it. */
+async function refuseUnlike(uuid: string, server: ManagedServer, primary: ManagedServer): Promise<void> {
+  await refuseErrant(uuid, server, primary);
+  // The primary's set is read first: what the server has written itself was on it before.
+  const reference = await primary.executed();
+  const lost = ownLost(uuid, await server.executed(), reference);
+  if (lost === '') return;
+  const advice = `Please, restore it from a copy of the primary, or give it a new server_uuid and all of the primary's data.`;
+  throw new CommandError(
+    'ServerError',
+    `Server (${uuid}) was emptied: it lacks transactions that it wrote itself, ${lost}, and replication would skip them. ${advice}`,
+  );
+}
+
 /** With `updateOnly` a primary that cannot be asked is no obstacle: nothing is done to the server then. */
 async function refuseDiverged(
   uuid: string,
@@ -120,7 +135,7 @@ async function refuseDiverged(
   context: StepContext,
 ): Promise<void> {
   try {
-    await refuseErrant(uuid, server, await context.sessions.to(primary, patience(context)));
+    await refuseUnlike(uuid, server, await context.sessions.to(primary, patience(context)));
   } catch (error) {
     if (!updateOnly || error instanceof CommandError) throw error;
     context.log.warn(`server ${uuid} was not compared with the primary ${primary.uuid}: ${describe(error)}`);
@@ -229,7 +244,7 @@ async function attach(
   updateOnly: boolean,
   context: StepContext,
 ): Promise<void> {
-  if (primary) await refuseErrant(uuid, server, await context.sessions.to(primary, patience(context)));
+  if (primary) await refuseUnlike(uuid, server, await context.sessions.to(primary, patience(context)));
   await server.fence();
   if (!primary || updateOnly) return;
   await server.setSemiSync('secondary');

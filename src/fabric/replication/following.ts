@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dialect } from './dialect.js';
 import { fence, isFenced } from './fencing.js';
 import { isRunning, sourceUser, toReplicaStatus } from './replica-status.js';
-import { type Address, AdminError, type ReplicaStatus } from './replication.js';
+import { type Address, AdminError, type ReplicaStatus, type SemiSync } from './replication.js';
 import { lateError, nameOf, POLL_MS, type Session, text } from './session.js';
 
 /**
@@ -75,6 +75,19 @@ export async function setSemiSync(session: Session, dialect: Dialect, role: 'pri
     await session.run(`SET GLOBAL ${variable} = ${wanted}`, [], { extra: SEMI_SYNC_SECONDS * 1000 });
     if (side === 'secondary' && wanted === 'ON') await restartReceiver(session, dialect);
   }
+}
+
+/** null: its plugins are not loaded. */
+export async function semiSync(session: Session): Promise<SemiSync | null> {
+  const variables = await session.run("SHOW GLOBAL VARIABLES LIKE 'rpl\\_semi\\_sync\\_%\\_enabled'");
+  if (variables.length === 0) return null;
+  const on = variables.find(({ Value }) => Value === 'ON');
+  const variable = text(on?.Variable_name);
+  const role = SEMI_SYNC_FLAGS[variable] ?? 'off';
+  const [status] = await session.run('SHOW GLOBAL STATUS WHERE Variable_name = ?', [
+    variable.replace(/^rpl/, 'Rpl').replace(/enabled$/, 'status'),
+  ]);
+  return { role, active: status?.Value === 'ON' };
 }
 
 /** Switching the primary's side off waits for its receiver of acknowledgements, which looks up once a second. */

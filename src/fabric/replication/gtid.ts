@@ -88,6 +88,12 @@ export function withoutSource(set: GtidSet, uuid: string): GtidSet {
   return new Map([...set].filter(([key]) => key.split(':')[0] !== source));
 }
 
+/** The transactions, tagged or not, that the server `uuid` was the first to commit. */
+export function ofSource(set: GtidSet, uuid: string): GtidSet {
+  const source = uuid.toLowerCase();
+  return new Map([...set].filter(([key]) => key.split(':')[0] === source));
+}
+
 /** `uuid:1-3:tag:5`; a tag holds for the numbers behind it until the next tag. */
 function parseSource(part: string, runs: Map<string, GtidInterval[]>): void {
   const [uuid = '', ...rest] = part.split(':').map(piece => piece.trim());

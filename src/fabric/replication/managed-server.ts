@@ -1,7 +1,15 @@
 import type { Dialect } from './dialect.js';
 import { endClients, fence, unfence } from './fencing.js';
-import { follow, forgetSource, replicaStatus, setSemiSync, stopThreads, waitForExecuted } from './following.js';
-import type { Address, ManagedServer, ReplicaStatus, ServerIdentity } from './replication.js';
+import {
+  follow,
+  forgetSource,
+  replicaStatus,
+  semiSync,
+  setSemiSync,
+  stopThreads,
+  waitForExecuted,
+} from './following.js';
+import type { Address, ManagedServer, ReplicaStatus, SemiSync, ServerIdentity } from './replication.js';
 import { REQUIRED_VARIABLES, requirementIssues } from './requirements.js';
 import { type Session, text } from './session.js';
 
@@ -28,7 +36,7 @@ export class MysqlServer implements ManagedServer {
       uuid: text(row?.uuid),
       version: text(row?.version),
       readOnly: Number(row?.readOnly) === 1,
-      superReadOnly: Number(row?.superReadOnly) === 1,
+      superReadOnly: this.#dialect.superReadOnly ? Number(row?.superReadOnly) === 1 : null,
     };
   }
 
@@ -91,6 +99,10 @@ export class MysqlServer implements ManagedServer {
 
   setSemiSync(role: 'primary' | 'secondary'): Promise<void> {
     return setSemiSync(this.#session, this.#dialect, role);
+  }
+
+  semiSync(): Promise<SemiSync | null> {
+    return semiSync(this.#session);
   }
 
   async ping(): Promise<void> {

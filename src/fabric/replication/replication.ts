@@ -32,8 +32,16 @@ export interface ServerIdentity {
   /** As `SELECT VERSION()` gives it: `9.7.4-2`, `5.6.24-log`. */
   readonly version: string;
   readonly readOnly: boolean;
-  /** false where the server knows no `super_read_only` (5.6). */
-  readonly superReadOnly: boolean;
+  /** null where the server knows no `super_read_only` (5.6). */
+  readonly superReadOnly: boolean | null;
+}
+
+/** Semi-synchronous replication as the server has it now. */
+export interface SemiSync {
+  /** Which side is switched on. */
+  readonly role: 'primary' | 'secondary' | 'off';
+  /** Whether it works: a primary whose secondaries do not acknowledge goes on without them. */
+  readonly active: boolean;
 }
 
 /** One administrative session on one server. Every call is bounded by the session's timeout and rejects with an `AdminError`. */
@@ -86,6 +94,8 @@ export interface ManagedServer {
    * Making a primary a secondary takes up to 1 s: not in the gap in which nobody takes writes.
    */
   setSemiSync(role: 'primary' | 'secondary'): Promise<void>;
+  /** null: its plugins are not loaded. */
+  semiSync(): Promise<SemiSync | null>;
 
   /** Round trip that proves the session and the server answer. */
   ping(): Promise<void>;

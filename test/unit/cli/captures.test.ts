@@ -31,13 +31,24 @@ function capture(name: string): { line: string; printed: string; status: number 
 }
 
 describe('the captures of the original', () => {
-  it.each(['manage-ping', 'group-lookup_groups', 'group-lookup_servers', 'group-health', 'dump-servers'])(
+  it.each(['manage-ping', 'group-lookup_groups', 'group-lookup_servers', 'dump-servers'])(
     '%s: every byte',
     async name => {
       const { line, printed, status } = capture(name);
       expect(await tool(line, { env })).toEqual({ status, out: printed, err: '' });
     },
   );
+
+  it("group-health: the original's columns, with more behind them", async () => {
+    const { line, printed, status } = capture('group-health');
+    const { out, ...rest } = await tool(line, { env });
+    expect(rest).toEqual({ status, err: '' });
+    const lines = printed.split('\n');
+    const width = lines.find(each => each.startsWith('---'))?.length ?? 0;
+    expect(width).toBeGreaterThan(100);
+    expect(out.split('\n').map(each => each.slice(0, width))).toEqual(lines.map(each => each.slice(0, width)));
+    expect(out).toContain('gtids_missing');
+  });
 
   it('group-create-dup: every byte, and what to do next on stderr', async () => {
     const { line, printed, status } = capture('group-create-dup');

@@ -85,6 +85,18 @@ describe('the command line', () => {
     expect(await weights()).toEqual([0.5]);
   });
 
+  it('takes an option that is a list more than once', async () => {
+    const uuidOf = async () =>
+      String((await fake.fabric.call('group.description', 'my_group', 'x', false)).rows[0]?.uuid);
+    const [one, two] = [await uuidOf(), await uuidOf()];
+    const { out, status } = await called(
+      `event wait_for_procedures --proc_uuids=${one} --proc_uuids ${two} --config good.cfg --json`,
+    );
+    expect(status).toBe(0);
+    const sets = (JSON.parse(out) as { results: { uuid?: string }[][] }).results;
+    expect(sets.flatMap(rows => rows.flatMap(({ uuid }) => uuid ?? []))).toEqual([one, two]);
+  });
+
   it('has no option twice', () => {
     const common = COMMON_OPTIONS.map(({ name }) => name.replaceAll('-', '_'));
     for (const command of catalogue.values()) {

@@ -5,6 +5,7 @@ import {
   errantSince,
   holds,
   lackedBy,
+  ownLost,
   within,
 } from '../../../src/fabric/procedures/candidates.js';
 
@@ -35,6 +36,13 @@ describe('errantSince', () => {
     expect(errantSince(`${A}:1-100,${B}:1-6,${C}:1`, A, `${B}:1-5`)).toBe(`${B}:6,${C}:1`);
   });
   test('without a baseline nothing can be said', () => expect(errantSince(`${C}:1`, A, null)).toBe(''));
+});
+
+test('ownLost is what a server wrote and has no more', () => {
+  expect(ownLost(A, '', `${A}:1-3,${B}:1`)).toBe(`${A}:1-3`);
+  expect(ownLost(A.toUpperCase(), `${A}:1`, `${A}:1-3:x:4,${B}:1`)).toBe(`${A}:2-3:x:4`);
+  expect(ownLost(A, `${A}:1-4`, `${A}:1-3,${B}:1`)).toBe('');
+  expect(ownLost(B, `${A}:1-3`, `${A}:1-4`)).toBe('');
 });
 
 test('beyond lists what the reference lacks', () => {

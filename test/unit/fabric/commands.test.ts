@@ -43,7 +43,8 @@ describe('the command table', () => {
       'manage.help group=null command=null',
       'group.lookup_groups group_id=null',
       'group.lookup_servers group_id server_id=null status=null mode=null',
-      'group.health group_id',
+      'group.health group_id timeout=null',
+      'group.why group_id timeout=null',
       'group.create group_id description=null synchronous=true',
       'group.description group_id description=null synchronous=true',
       'group.destroy group_id synchronous=true',
@@ -228,7 +229,7 @@ describe('group.health', () => {
 
   it('finds nothing wrong with a healthy group, and leaves no session open', async () => {
     const { rows } = await call('group.health', 'my_group');
-    expect(rows.map(({ uuid, status, ...rest }) => rest)).toEqual([fine, fine, fine]);
+    expect(rows).toMatchObject([fine, fine, fine]);
     expect((await healthOf(PRIMARY)).issues).toEqual([]);
     expect(node.servers.open).toBe(0);
   });
@@ -248,6 +249,22 @@ describe('group.health', () => {
       io_error: 'cannot hear',
     });
     expect((await healthOf(SECOND)).row).toMatchObject({ is_not_configured: true, io_not_running: false });
+  });
+
+  it('shows what is missing and errant, how far behind a server is, and what it accepts', async () => {
+    const replica = { gtids_missing: '', gtids_errant: '', seconds_behind: '0', semi_sync: null, read_only: 'ON' };
+    const secondary = { ...replica, super_read_only: 'ON', fencing: 'fenced' };
+    const writable = { ...replica, seconds_behind: null, read_only: 'OFF', super_read_only: 'OFF', fencing: 'open' };
+    expect((await call('group.health', 'my_group')).rows).toMatchObject([secondary, secondary, writable]);
+    node.servers.get(34_004).executed = `${PRIMARY}:1-10`;
+    Object.assign(node.servers.get(34_002), { executed: `${PRIMARY}:1-8,${FIRST}:1`, readOnly: false });
+    node.servers.get(34_003).up = false;
+    const { row, issues } = await healthOf(FIRST);
+    expect(row).toMatchObject({ gtids_missing: `${PRIMARY}:9-10`, gtids_errant: `${FIRST}:1`, fencing: 'open' });
+    expect(issues).toContain(`Server (${FIRST}) accepts writes, but the primary is (${PRIMARY}).`);
+    const unknown = { gtids_missing: null, gtids_errant: null, seconds_behind: null, read_only: null, fencing: null };
+    expect((await healthOf(SECOND)).row).toMatchObject(unknown);
+    for (const bad of [0, -1, 61]) expect(await refusal('group.health', 'my_group', bad)).toContain(`Timeout (${bad})`);
   });
 
   it('names replicas of another server, and errant transactions', async () => {
