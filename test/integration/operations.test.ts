@@ -95,7 +95,7 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
     await fabric.stop();
     await start();
     const { host, port } = fabric.address.xmlrpc;
-    const rpc = new FabricRpc([{ host, port, ...ACCOUNT }], 20_000);
+    const rpc = new FabricRpc([{ host, port, ...ACCOUNT, tls: null }], 20_000);
     try {
       const reply = await rpc.ask('event.wait_for_procedures', [[uuid, String(failed?.uuid)]]);
       expect(reply.error).toBe('');
@@ -264,7 +264,7 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
   test('manage.stop stops it: the call is answered, and a procedure under way ends', async () => {
     await form(servers);
     const { host, port } = fabric.address.xmlrpc;
-    const rpc = new FabricRpc([{ host, port, ...ACCOUNT }], 20_000);
+    const rpc = new FabricRpc([{ host, port, ...ACCOUNT, tls: null }], 20_000);
     const promoting = rpc.ask('group.promote', ['g', second.address]);
     await until(async () => (await row(first))?.status !== 'PRIMARY');
     const stopped = fabric.stopped();

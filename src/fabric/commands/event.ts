@@ -14,6 +14,7 @@ const UUID = column('uuid', 'string');
 async function failOver(
   [id = '']: readonly (string | undefined)[],
   context: CommandContext,
+  { user }: Caller,
 ): Promise<readonly string[]> {
   const group = await requireGroup(context, id);
   const primary = group.servers.find(({ uuid }) => uuid === group.primary);
@@ -24,7 +25,7 @@ async function failOver(
           ...{ updateOnly: false, respectFailoverInterval: false },
         })
       : promote({ group: id, candidate: null, updateOnly: false });
-  return [context.runner.run(procedure, 'event.trigger FAIL_OVER').uuid];
+  return [context.runner.run(procedure, `event.trigger FAIL_OVER${user === '' ? '' : ` by ${user}`}`).uuid];
 }
 
 type Handler = (
