@@ -8,6 +8,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   'group.lookup_groups': ['monitor'],
   'group.lookup_servers': ['monitor'],
   'group.health': ['monitor'],
+  'group.why': ['monitor'],
   'group.create': [],
   'group.description': [],
   'group.destroy': [],
