@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { text } from 'node:stream/consumers';
-import type { Io } from './cli/io.js';
+import type { DaemonMessage, Io } from './cli/io.js';
 import { main } from './cli/main.js';
 
 /** The command line tool `mysqlfabric`: this process, as the rest of it sees it. */
@@ -18,17 +18,29 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+/** To the process that began this one as a daemon, if it still listens. */
+function tell(message: DaemonMessage): void {
+  process.send?.(message, undefined, undefined, () => {
+    if ('started' in message && process.connected) process.disconnect();
+  });
+}
+
 const io: Io = {
   env: process.env,
   cwd: process.cwd(),
   out: text => process.stdout.write(text),
-  err: text => process.stderr.write(text),
+  err: text => (process.connected ? tell({ err: text }) : process.stderr.write(text)),
   input: () => text(process.stdin),
   terminal: process.stdin.isTTY ? process.stdin : null,
   signal: () =>
     new Promise(resolve => {
       waiting = resolve;
     }),
+  onHangUp: work => process.on('SIGHUP', work),
+  self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  started: () => {
+    if (process.connected) tell({ started: true });
+  },
 };
 
 // Whoever reads no further (`mysqlfabric ... | head`) has what they want.

@@ -12,8 +12,15 @@ export interface CliCommand extends Pick<Command, 'name' | 'doc' | 'params'> {
 const LOCAL_COMMANDS = [
   {
     name: 'manage.start',
-    doc: 'Run a Fabric node in the foreground, until SIGTERM, SIGINT or `manage stop`.',
-    params: [],
+    doc: 'Run a Fabric node, in the foreground until SIGTERM, SIGINT or `manage stop`.',
+    params: [
+      {
+        name: 'daemonize',
+        type: 'bool',
+        default: false,
+        doc: 'Run it in the background: answer when it has started. [logging] url must be a file.',
+      },
+    ],
     sets: null,
   },
   {

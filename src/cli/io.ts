@@ -1,5 +1,8 @@
 import type { Terminal } from './prompt.js';
 
+/** What the node's process says to the one that began it. */
+export type DaemonMessage = { readonly started: true } | { readonly err: string };
+
 /** Everything outside that the tool touches; `cli.ts` makes it of the process, tests of their own. */
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -12,4 +15,10 @@ export interface Io {
   readonly terminal: Terminal | null;
   /** The next SIGTERM or SIGINT, which otherwise ends the process. */
   signal(): Promise<'SIGINT' | 'SIGTERM'>;
+  /** Calls back at each SIGHUP, which otherwise ends the process. */
+  onHangUp(work: () => void): void;
+  /** The program and the words before those of the command line, to start the tool once more. */
+  readonly self: readonly string[];
+  /** Tells whoever began this process as a daemon that it has started. */
+  started(): void;
 }

@@ -15,8 +15,16 @@ const LEVELS: Readonly<Record<LogLevel, LevelWithSilent>> = {
 
 const STDERR = 2;
 
+export interface OpenLog extends Log {
+  /** Begins the file anew where it has been moved away; on stderr nothing. */
+  reopen(): void;
+}
+
 /** @throws CliError when the file cannot be written. */
-export function openLog({ level, file }: Config['logging']): Log {
+export function openLog({ level, file }: Config['logging']): OpenLog {
+  const target = destination(file);
+  // A full disk must not end the node; and to whom should it be said?
+  target.on('error', () => {});
   const logger = pino(
     {
       level: LEVELS[level],
@@ -24,7 +32,7 @@ export function openLog({ level, file }: Config['logging']): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
     },
-    destination(file),
+    target,
   );
   return {
     debug: sentence => logger.debug(sentence),
@@ -34,6 +42,9 @@ export function openLog({ level, file }: Config['logging']): Log {
     setLevel: wanted => {
       logger.level = LEVELS[wanted];
     },
+    reopen: () => {
+      if (file !== null) target.reopen();
+    },
   };
 }
 
@@ -42,9 +53,13 @@ function destination(file: string | null) {
   try {
     return pino.destination({ dest: file ?? STDERR, sync: true });
   } catch (cause) {
-    const { code = String(cause) } = cause as NodeJS.ErrnoException;
-    throw new CliError(`The log ${file} cannot be written (${code}).`, 'It is [logging] url of the configuration.', {
-      cause,
-    });
+    throw unwritableLog(file, cause);
   }
+}
+
+export function unwritableLog(file: string | null, cause: unknown): CliError {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException;
+  return new CliError(`The log ${file} cannot be written (${code}).`, 'It is [logging] url of the configuration.', {
+    cause,
+  });
 }

@@ -49,6 +49,7 @@ async function carryOut(argv: readonly string[], { words: [group = '', name] }: 
     cwd,
   });
   if (command.sets !== null) return callNode(command, args, line, config, io);
+  if (line.flags.has('daemonize')) return (await import('./daemon.js')).startDaemon(config, io, argv);
   return (await LOCAL[command.name as LocalCommand]())(config, io);
 }
 

@@ -6,7 +6,7 @@ import { TOOL } from './help.js';
 import type { Io } from './io.js';
 import { openLog } from './log.js';
 
-/** `manage start`: a node in this process, until a signal ends it. */
+/** `manage start`: a node in this process, until a signal or `manage stop` ends it. */
 
 /** @returns the exit status: 0 after SIGTERM and `manage stop`, 130 after SIGINT. */
 export async function startNode(config: Config, io: Io): Promise<number> {
@@ -14,9 +14,11 @@ export async function startNode(config: Config, io: Io): Promise<number> {
   const fabric = complete(() => createFabric({ ...config.options, log }));
   log.info(config.file === null ? 'There is no configuration file.' : `The configuration is ${config.file}.`);
   for (const note of config.notes) log.warn(note);
+  if (config.logging.file !== null) io.onHangUp(() => log.reopen());
   // Asked for first, so that a signal during the start is not lost.
   const signal = io.signal();
   await start(fabric, log);
+  io.started();
   const received = await Promise.race([signal, fabric.stopped()]);
   if (received) log.info(`Stopping, because of ${received}.`);
   await fabric.stop();

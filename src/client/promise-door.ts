@@ -6,7 +6,10 @@ export * from 'mysql2/promise';
 export * from './both-doors.js';
 
 // Getters of mysql2's module object, which `export *` cannot see.
-type Hidden = Pick<typeof core, 'Charsets' | 'Types'> & { TypedParameter: core.TypedParameter; CharsetToEncoding: string[] };
+type Hidden = Pick<typeof core, 'Charsets' | 'Types'> & {
+  TypedParameter: core.TypedParameter;
+  CharsetToEncoding: string[];
+};
 export const { TypedParameter, Charsets, CharsetToEncoding, Types } = mysql as unknown as Hidden;
 
 export {

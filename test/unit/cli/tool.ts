@@ -37,6 +37,9 @@ export async function tool(
     input: async () => input,
     terminal: terminal ?? null,
     signal: () => new Promise(() => {}),
+    onHangUp: () => {},
+    self: [],
+    started: () => {},
   };
   const status = await main(line.split(' ').filter(Boolean), io);
   return { status, out, err };
