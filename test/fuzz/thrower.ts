@@ -12,8 +12,8 @@ export interface Campaign {
   readonly seed: number;
 }
 
-/** Inputs that are made with one seed. */
-const BATCH = 500;
+/** Inputs that are made with one seed; after them all connections are waited for. */
+const BATCH = 5_000;
 const PER_CONNECTION = 12;
 /** ms for which an input that need not be answered may be. */
 const SETTLE = 10;
