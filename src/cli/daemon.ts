@@ -2,10 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../fabric/config-file.js';
-import { CliError } from './failure.js';
+import { CliError, unwritableLog } from './failure.js';
 import { TOOL } from './help.js';
 import type { DaemonMessage, Io } from './io.js';
-import { unwritableLog } from './log.js';
 
 /** `manage start --daemonize`: the same tool again as a process of its own, and this one waits until it has started, or says why not. */
 

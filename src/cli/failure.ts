@@ -19,6 +19,13 @@ export class CliError extends Error {
   }
 }
 
+export function unwritableLog(file: string | null, cause: unknown): CliError {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException;
+  return new CliError(`The log ${file} cannot be written (${code}).`, 'It is [logging] url of the configuration.', {
+    cause,
+  });
+}
+
 /** For a command that the node refused. The kind of a procedure's error stands before its message, as the wire has it. */
 export function adviceForRefusal({ error }: DecodedReply, command: CliCommand): string {
   const [, kind = ''] = /^([A-Z]\w*Error): /.exec(error) ?? [];

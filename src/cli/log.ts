@@ -1,7 +1,7 @@
 import { type LevelWithSilent, pino } from 'pino';
 import type { Config } from '../fabric/config-file.js';
 import type { Log, LogLevel } from '../fabric/log.js';
-import { CliError } from './failure.js';
+import { unwritableLog } from './failure.js';
 
 /** The log of a node that runs by itself: one line of JSON for each sentence, on stderr or in a file. */
 
@@ -55,11 +55,4 @@ function destination(file: string | null) {
   } catch (cause) {
     throw unwritableLog(file, cause);
   }
-}
-
-export function unwritableLog(file: string | null, cause: unknown): CliError {
-  const { code = String(cause) } = cause as NodeJS.ErrnoException;
-  return new CliError(`The log ${file} cannot be written (${code}).`, 'It is [logging] url of the configuration.', {
-    cause,
-  });
 }
