@@ -1,7 +1,7 @@
 import { COMMON_OPTIONS } from '../src/cli/arguments.js';
 import { asOption, type CliCommand, commandsOf, groups, typed } from '../src/cli/catalogue.js';
 import { optionDoc, optionForm, TOOL, usage } from '../src/cli/help.js';
-import type { Param } from '../src/fabric/commands/define.js';
+import type { Param } from '../src/fabric/commands/bind.js';
 
 /** docs/commands.md, from the commands themselves. */
 

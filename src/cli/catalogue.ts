@@ -1,5 +1,6 @@
 import { commands } from '../fabric/commands/all.js';
-import type { Command, Param } from '../fabric/commands/define.js';
+import type { Param } from '../fabric/commands/bind.js';
+import type { Command } from '../fabric/commands/define.js';
 
 /** What can be called: the node's commands and those that run here, all from the same kind of object. */
 

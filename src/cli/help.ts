@@ -1,4 +1,4 @@
-import type { Param } from '../fabric/commands/define.js';
+import type { Param } from '../fabric/commands/bind.js';
 import { COMMON_OPTIONS, UsageError } from './arguments.js';
 import { type CliCommand, catalogue, commandsOf, groups, options, positionals, typed } from './catalogue.js';
 

@@ -1,6 +1,7 @@
 import { CommandError } from '../errors.js';
 import { LOG_LEVELS, type LogLevel } from '../log.js';
-import { type Command, column, type Param, read } from './define.js';
+import type { Param } from './bind.js';
+import { type Command, column, read } from './define.js';
 
 /** The log has one level; this is what the original calls all of itself. */
 const MODULE = 'mysql.fabric';

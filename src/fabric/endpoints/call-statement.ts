@@ -1,4 +1,4 @@
-import type { Param } from '../commands/define.js';
+import type { Param } from '../commands/bind.js';
 
 /** What a client of the MySQL protocol asks for: the few statements that mean something here, told from all others. Pure. */
 

@@ -1,6 +1,7 @@
 import type { Cell, Column, ColumnType, ResultSet } from '../../wire/reply.js';
 import { FABRIC_UUID } from '../../wire/topology.js';
-import type { Command, CommandReply, Param } from '../commands/define.js';
+import type { Param } from '../commands/bind.js';
+import type { Command, CommandReply } from '../commands/define.js';
 
 /** Result sets in the words of the MySQL protocol. Pure. */
 

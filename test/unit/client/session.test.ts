@@ -211,9 +211,11 @@ describe('reports', () => {
   it('are few, however many statements fail', async () => {
     primary.script = (_sql, answer) => answer.cut();
     const pool = create({ connectionLimit: 20 });
+    const began = performance.now();
     await Promise.all(Array.from({ length: 20 }, () => failureOf(pool.promise().query('INSERT 1'))));
     await soon();
-    expect(reports()).toHaveLength(1);
+    expect(reports().length).toBeGreaterThan(0);
+    expect(reports().length).toBeLessThanOrEqual(1 + (performance.now() - began) / 250); // one an interval
   });
 });
 

@@ -194,7 +194,7 @@ describe('any text', () => {
   ])('of a megabyte takes no time: %s', (_what, sql) => {
     const started = performance.now();
     parseStatement(sql);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 
