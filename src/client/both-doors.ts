@@ -12,7 +12,19 @@ export {
   STATUS_SPARE,
   type Status,
 } from '../wire/topology.js';
+export type { ErrorMessage, RouteMessage } from './channels.js';
 export { type BadInput, type ErrorFacts, FabricError, type FabricErrorCode, type Outcome } from './errors.js';
+export type {
+  FabricEventName,
+  FabricEvents,
+  Failover,
+  PoolEvent,
+  PoolSaturated,
+  ServerDown,
+  ServerUp,
+  TopologyChange,
+} from './events.js';
+export type { Candidate, Explanation, TopologyOrigin } from './explain.js';
 export type { FabricNodeOptions, FabricOption } from './fabric-nodes.js';
 export type {
   ClientOptions,

@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
 import { checkArguments } from './arguments.js';
+import type { Explanation } from './explain.js';
 import { Link, noGroup } from './link.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import type { RawConnection } from './physical.js';
@@ -68,7 +69,9 @@ export class FabricConnection extends ConnectionShape {
 
   /** A connection of its own, with its own connections to the Fabric nodes and servers. */
   static open(config: ClientConfig): FabricConnection {
-    return new FabricConnection(new Session(config, () => {}), config.target);
+    const connection = new FabricConnection(new Session(config, () => {}), config.target);
+    connection.session.events.tellBy(connection);
+    return connection;
   }
 
   /**
@@ -93,6 +96,12 @@ export class FabricConnection extends ConnectionShape {
   /** The server that the physical connection goes to; undefined while there is none. */
   get server(): Server | undefined {
     return this.link.server;
+  }
+
+  /** Why the next statement goes where it goes, as things are now; with these properties besides. */
+  explain(properties: Properties = {}): Explanation {
+    const boundTo = this.link.inTransaction ? this.link.server : undefined;
+    return this.session.explain(parseProperties(this.#target, properties), boundTo);
   }
 
   /** The Fabric node's uuid, once a topology was fetched. */

@@ -42,6 +42,11 @@ export class FabricRpc {
     return this.#ask(method, params, reply => reply);
   }
 
+  /** The node that answered last, or is asked first, `host:port`. */
+  get node(): string {
+    return (this.#endpoints[this.#current] as RpcEndpoint).name;
+  }
+
   /** Ends every connection; calls under way fail. */
   close(): void {
     for (const endpoint of this.#endpoints) endpoint.close();

@@ -3,6 +3,7 @@ import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
 import { FabricConnection, routeOf, statementTarget } from './connection.js';
 import { FabricError } from './errors.js';
+import type { Explanation } from './explain.js';
 import { noGroup } from './link.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
@@ -45,6 +46,7 @@ export class FabricPool extends PoolShape {
   constructor(config: ClientConfig) {
     super();
     this.#session = new Session(config, physical => this.emit('connection', physical.connection));
+    this.#session.events.tellBy(this);
     this.config = config.pool;
     this.#target = config.target;
     this.#route = routeOf(config.target);
@@ -69,6 +71,11 @@ export class FabricPool extends PoolShape {
 
   get properties(): Target {
     return this.#target;
+  }
+
+  /** Why statements go where they go, as things are now; with these properties besides. */
+  explain(properties: Properties = {}): Explanation {
+    return this.#session.explain(parseProperties(this.#target, properties));
   }
 
   /** Per server, as things are now. */

@@ -1,6 +1,8 @@
 import type mysql from 'mysql2';
 import mysqlPromise from 'mysql2/promise';
 import type { Server } from '../wire/topology.js';
+import { passOn, type Tells } from './events.js';
+import type { Explanation } from './explain.js';
 import type { Properties, Target } from './options.js';
 import type { RoutedStatement } from './shapes.js';
 
@@ -11,6 +13,7 @@ interface Routed {
   setProperty(properties: Properties): unknown;
   resetProperties(): unknown;
   readonly properties: Target;
+  explain(properties?: Properties): Explanation;
 }
 
 /** The wrappers use no more of a connection than this; mysql2's declared fields are getters on ours. */
@@ -38,13 +41,18 @@ type Wrapper<Core, T> = new (core: Core, promiseImpl?: PromiseConstructor) => T;
 const { PromiseConnection, PromisePoolConnection, PromisePool } = mysqlPromise as unknown as {
   PromiseConnection: Wrapper<
     RoutedConnection,
-    mysqlPromise.Connection & RoutedPromises & { connection: mysql.Connection & RoutedConnection }
+    Tells & mysqlPromise.Connection & RoutedPromises & { connection: mysql.Connection & RoutedConnection }
   >;
   PromisePoolConnection: Wrapper<RoutedConnection, mysqlPromise.PoolConnection & RoutedPromises>;
-  PromisePool: Wrapper<RoutedPool, mysqlPromise.Pool & RoutedPromises & { pool: mysql.Pool & RoutedPool }>;
+  PromisePool: Wrapper<RoutedPool, Tells & mysqlPromise.Pool & RoutedPromises & { pool: mysql.Pool & RoutedPool }>;
 };
 
 export class FabricPromiseConnection extends PromiseConnection {
+  constructor(core: mysql.Connection & RoutedConnection, promiseImpl?: PromiseConstructor) {
+    super(core, promiseImpl);
+    passOn(core, this);
+  }
+
   /** The same as the callback connection's. */
   setProperty(properties: Properties): this {
     this.connection.setProperty(properties);
@@ -58,6 +66,11 @@ export class FabricPromiseConnection extends PromiseConnection {
 
   get properties(): Target {
     return this.connection.properties;
+  }
+
+  /** The same as the callback connection's. */
+  explain(properties?: Properties): Explanation {
+    return this.connection.explain(properties);
   }
 
   get server(): Server | undefined {
@@ -95,6 +108,16 @@ export function promisePoolConnection(
 }
 
 export class FabricPromisePool extends PromisePool {
+  constructor(core: mysql.Pool & RoutedPool, promiseImpl?: PromiseConstructor) {
+    super(core, promiseImpl);
+    passOn(core, this);
+  }
+
+  /** The same as the callback pool's. */
+  explain(properties?: Properties): Explanation {
+    return this.pool.explain(properties);
+  }
+
   override getConnection(): Promise<FabricPromisePoolConnection> {
     const Chosen = (this as { Promise?: PromiseConstructor }).Promise ?? Promise;
     return new Chosen((resolve, reject) => {

@@ -11,6 +11,10 @@ export interface ServerPoolsHooks {
   readonly onIdleLost: (server: Server) => void;
   /** Something has run, or waited for a connection, for longer than a statement should while the topology may have changed. */
   readonly onOverdue: (server: Server) => void;
+  /** Looks at how many callers wait for a connection to the server. */
+  readonly onLook: (server: Server, waiting: number) => void;
+  /** All connections to a server that left have ended. */
+  readonly onDrained: (server: Server) => void;
 }
 
 /** ms between two looks at what is unneeded and what is overdue. */
@@ -93,7 +97,10 @@ export class ServerPools {
 
   #leave(name: string, pool: ServerPool): void {
     this.#pools.delete(name);
-    const left = pool.leave().finally(() => this.#leaving.delete(left));
+    const left = pool.leave().finally(() => {
+      this.#leaving.delete(left);
+      this.#hooks.onDrained(pool.server);
+    });
     this.#leaving.add(left);
   }
 
@@ -101,6 +108,7 @@ export class ServerPools {
     const tick = ++this.#clock.tick;
     for (const pool of this.#pools.values()) {
       pool.sweep();
+      this.#hooks.onLook(pool.server, pool.waiting);
       if (pool.waiting > 0 || pool.busySince(tick - 2)) this.#hooks.onOverdue(pool.server);
     }
   }

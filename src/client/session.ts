@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
+import { publishError, publishRoute } from './channels.js';
 import { Chooser } from './chooser.js';
 import { FabricError } from './errors.js';
+import { Announcer } from './events.js';
+import { type Explanation, explain } from './explain.js';
 import { FabricRpc } from './fabric-rpc.js';
 import { annotate, noServer, unknownGroup } from './failures.js';
-import type { ClientConfig } from './options.js';
+import type { ClientConfig, Target } from './options.js';
 import type { Physical } from './physical.js';
 import { Reporter } from './reporter.js';
 import type { Route } from './route.js';
@@ -26,6 +29,7 @@ export class Session {
   readonly config: ClientConfig;
   readonly pools: ServerPools;
   readonly topologies: TopologyCache;
+  readonly events = new Announcer();
   readonly #rpc: FabricRpc;
   readonly #chooser: Chooser;
   /** Groups that had servers once: they are waited for when they have none; others do not exist. */
@@ -43,15 +47,25 @@ export class Session {
     this.topologies = createTopologyCache({
       fetch: group => this.#rpc.topology(group),
       ttl: config.ttl,
-      onChange: topology => {
+      onChange: (topology, before) => {
         if (topology.servers.length > 0) this.#seen.add(topology.group);
         this.pools.reconcile(topology);
+        this.events.topologyChanged(topology, before);
       },
     });
     const refresh = (server: Server): void => {
       this.topologies.refresh(server.group).catch(() => {}); // whoever needs the topology next asks again and hears why
     };
-    this.pools = new ServerPools(config, { onConnect, onIdleLost: refresh, onOverdue: refresh });
+    this.pools = new ServerPools(config, {
+      onConnect: physical => {
+        this.events.connected(physical.server);
+        onConnect(physical);
+      },
+      onIdleLost: refresh,
+      onOverdue: refresh,
+      onLook: (server, waiting) => this.events.waiting(server, waiting),
+      onDrained: server => this.events.drained(server),
+    });
     this.#chooser = new Chooser(config.balancer, server => this.pools.cooling(server));
   }
 
@@ -130,6 +144,14 @@ export class Session {
     });
   }
 
+  /** @param boundTo the server that a transaction binds the connection to. */
+  explain(target: Target, boundTo?: Server): Explanation {
+    const { balancer, failoverTimeout } = this.config;
+    const known = target.group === null ? undefined : this.topologies.inspect(target.group);
+    const cooling = (server: Server): boolean => this.pools.cooling(server);
+    return explain(target, { known, node: this.#rpc.node, cooling, balancer, failoverTimeout, boundTo });
+  }
+
   /** Ends every connection and the calls to the Fabric nodes. */
   async end(): Promise<void> {
     this.#ended = true;
@@ -171,9 +193,13 @@ export class Session {
 
   /** @throws the error when another try would not help. */
   #lendFailed(error: StatementError, route: Route, server: Server): void {
-    if (error instanceof FabricError) throw error;
+    if (error instanceof FabricError) {
+      this.events.refused(server, error);
+      throw error;
+    }
     const ruling = verdict(error, connecting(route.mode));
     annotate(error, ruling, route, server);
+    if (ruling.report) this.events.unreachable(server, error);
     if (!ruling.retry) throw error;
     this.#follow(ruling, route.group, server, error);
   }
@@ -193,6 +219,7 @@ export class Session {
   }
 
   #send(lender: Lender, statement: Statement, physical: Physical): void {
+    publishRoute(statement.route, physical.server, statement.retries);
     let taken = false;
     let answered = false;
     const done: Done = (error, rows, fields) => {
@@ -244,6 +271,7 @@ export class Session {
     annotate(error, ruling, route, physical.server);
     this.#follow(ruling, route.group, physical.server, error);
     const mayRetry = ruling.retry && lender.mayRetry;
+    publishError(error, mayRetry);
     if (ruling.evict) lender.lose(physical);
     else lender.done(physical, statement, undefined);
     if (!mayRetry) {

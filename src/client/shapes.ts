@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import mysql from 'mysql2';
+import type { Tells } from './events.js';
 import type { Properties } from './options.js';
 
 /**
@@ -51,8 +52,8 @@ const { Connection, PoolConnection, Pool } = mysql as unknown as Record<
   Class
 >;
 
-export const ConnectionShape = shapeOf<mysql.Connection & Routed>(Connection);
-export const PoolShape = shapeOf<mysql.Pool & Routed>(Pool);
+export const ConnectionShape = shapeOf<Tells & mysql.Connection & Routed>(Connection);
+export const PoolShape = shapeOf<Tells & mysql.Pool & Routed>(Pool);
 
 /**
  * Makes a subclass of one of ours `instanceof` mysql2's PoolConnection: what it inherits from ours lies between its own members and mysql2's.

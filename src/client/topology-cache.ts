@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Server, Topology } from '../wire/topology.js';
+import type { Known } from './explain.js';
 
 /**
  * The topology of each group: get, peek, forget. One fetch at a time per group, shared by all who wait; a topology past its TTL is served
@@ -14,6 +15,8 @@ export interface TopologyCache {
   forget(group: string): void;
   /** Asks a node now, or joins the one who does. */
   refresh(group: string): Promise<Topology>;
+  /** What is known of the group, and how well; changes nothing. */
+  inspect(group: string): Known | undefined;
 }
 
 export interface TopologyCacheOptions {
@@ -22,7 +25,7 @@ export interface TopologyCacheOptions {
   /** ms; null: each topology's own `ttl`. */
   readonly ttl: number | null;
   /** Hears each topology that differs from the one before it. */
-  readonly onChange: (topology: Topology) => void;
+  readonly onChange: (topology: Topology, before: Topology | undefined) => void;
 }
 
 /** More groups than any application routes to; bounds the memory when group names come from outside. */
@@ -40,6 +43,8 @@ export function createTopologyCache({ fetch, ttl, onChange }: TopologyCacheOptio
   const failedAt = new Map<string, number>();
   /** Groups whose refresh is under way for longer than `PATIENCE`. */
   const hanging = new Set<string>();
+  /** `performance.now()` when a node last confirmed it. */
+  const fetchedAt = new WeakMap<Topology, number>();
   const cache = new LRUCache<string, Topology>({
     max: MAX_GROUPS,
     ttl: ttl ?? 1_000,
@@ -52,8 +57,9 @@ export function createTopologyCache({ fetch, ttl, onChange }: TopologyCacheOptio
       options.ttl = Math.max(1, ttl ?? fetched.ttl * 1_000);
       doubted.delete(group);
       failedAt.delete(group);
+      fetchedAt.set(before !== undefined && sameServers(before, fetched) ? before : fetched, performance.now());
       if (before !== undefined && sameServers(before, fetched)) return before;
-      onChange(fetched);
+      onChange(fetched, before);
       return fetched;
     },
   });
@@ -109,6 +115,17 @@ export function createTopologyCache({ fetch, ttl, onChange }: TopologyCacheOptio
       if (cache.has(group)) doubted.add(group);
     },
     refresh,
+    inspect(group) {
+      const topology = cache.peek(group, { allowStale: true });
+      if (topology === undefined) return undefined;
+      return {
+        topology,
+        age: performance.now() - (fetchedAt.get(topology) ?? 0),
+        ttl: ttl ?? topology.ttl * 1_000,
+        inDoubt: doubted.has(group),
+        unconfirmed: failedLately(group) || hanging.has(group),
+      };
+    },
   };
 }
 
@@ -121,7 +138,7 @@ function sameServers(a: Topology, b: Topology): boolean {
   );
 }
 
-function sameServer(a: Server, b: Server | undefined): boolean {
+export function sameServer(a: Server, b: Server | undefined): boolean {
   return (
     b !== undefined &&
     a.uuid === b.uuid &&
