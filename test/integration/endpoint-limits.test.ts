@@ -43,7 +43,8 @@ async function start(limits: NonNullable<FabricNodeOptions['protocol']>['xmlrpc'
   const given = { address: '127.0.0.1:0', disableAuthentication: true, ...limits };
   const { xmlrpc } = parseFabricOptions({ servers: { password: 'x' }, protocol: { xmlrpc: given } }).protocol;
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const context = { log, commands, store: { revision: 0 }, options: { connector: { ttl: 1 } } };
+  const statistics = { called() {}, failed() {} };
+  const context = { log, commands, statistics, store: { revision: 0 }, options: { connector: { ttl: 1 } } };
   endpoint = await startXmlRpc(xmlrpc, context as never);
 }
 

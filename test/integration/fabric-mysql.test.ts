@@ -466,6 +466,29 @@ describe('the commands of the protocol', () => {
     });
   });
 
+  it('may be those that the mysql client sends by habit', async () => {
+    await withEndpoint({}, async ({ address }) => {
+      const raw = await loggedIn(address);
+      const answers = async (payload: Buffer) => {
+        raw.send(0, payload);
+        const packet = await raw.receive();
+        expect(packet?.sequence).toBe(1);
+        return packet?.payload[0] === 0 ? 'ok' : errnoOf(packet);
+      };
+      for (const sql of ['select @@version_comment limit 1', 'SELECT DATABASE()', 'show databases', 'show tables'])
+        expect(await answers(query(sql)), sql).toBe('ok');
+      expect(await answers(Buffer.from('\x02fabric'))).toBe('ok');
+      // For completing names, and for `status`.
+      expect(await answers(Buffer.from('\x04table\0'))).toBe(1047);
+      expect(await answers(Buffer.from([0x09]))).toBe(1047);
+      // It sends each statement by itself; who sends two at once has them refused, and none is carried out.
+      expect(await answers(query('CALL test.wait(); CALL test.wait()'))).toBe(1149);
+      expect(await answers(Buffer.from([0x0e]))).toBe('ok');
+      raw.send(0, Buffer.from([0x01]));
+      expect(await raw.receive()).toBeNull();
+    });
+  });
+
   it.each([
     ['DEBUG', [0x0d], 1047],
     ['one that does not exist', [0x7f], 1047],
