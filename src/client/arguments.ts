@@ -1,5 +1,5 @@
 import mysql from 'mysql2';
-import type { Verb } from './statement.js';
+import type { Verb } from './request.js';
 
 interface Options {
   readonly values?: unknown;

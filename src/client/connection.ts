@@ -3,24 +3,16 @@ import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
 import { checkArguments } from './arguments.js';
 import type { Explanation } from './explain.js';
-import { Link, noGroup } from './link.js';
+import { noGroup } from './failures.js';
+import { Link } from './link.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import type { RawConnection } from './physical.js';
 import { FabricPromiseConnection } from './promises.js';
+import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
 import { Session } from './session.js';
 import { ConnectionShape } from './shapes.js';
-import {
-  CallbackStatement,
-  type Done,
-  EventStatement,
-  facadeFor,
-  type RawQuery,
-  readRequest,
-  type Statement,
-  TaskStatement,
-  type Verb,
-} from './statement.js';
+import { CallbackStatement, type Done, EventStatement, type Statement, TaskStatement } from './statement.js';
 import type { StatementError } from './verdict.js';
 
 export type ErrorCallback = (error: mysql.QueryError | null) => void;
@@ -167,7 +159,7 @@ export class FabricConnection extends ConnectionShape {
     if (typeof options === 'function') return this.changeUser({}, options);
     const change = (connection: mysql.Connection, done: Done): void =>
       connection.changeUser(options, error => {
-        this.link.changedUser(Boolean(error));
+        this.link.changedUser(options, Boolean(error));
         done(error);
       });
     return this.#task('', change, callback);

@@ -27,3 +27,11 @@ export function noServer(topology: Topology, { group, mode }: Route, waited: num
     `Group (${group}) had no server for ${wanted} for ${waited} ms (failoverTimeout); it has ${topology.servers.length} server(s)`,
   );
 }
+
+/** What a statement on a connection without a group fails with. */
+export function noGroup(): FabricError {
+  return new FabricError(
+    'FABRIC_NO_SERVER',
+    "No group is chosen: setProperty({ group: 'name' }) first, or give group in the options",
+  );
+}

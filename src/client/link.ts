@@ -1,16 +1,19 @@
+import type mysql from 'mysql2';
 import type { Server, Topology } from '../wire/topology.js';
 import { FabricError } from './errors.js';
 import { connectionLost, cut, givenUp, type Physical } from './physical.js';
+import { type Rebuilt, rebuild } from './rebuild.js';
 import { candidates, type Route } from './route.js';
 import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
-import { leavesSessionState, severalStatements, transactionStep } from './sql-words.js';
-import { isHeader, type Lender, type Statement } from './statement.js';
+import { ranInPart, SessionState, transactionAfter } from './session-state.js';
+import { transactionStep } from './sql-words.js';
+import type { Lender, Statement } from './statement.js';
 import { connecting, type StatementError, verdict } from './verdict.js';
 
 /**
  * What a logical connection has of the real ones: at most one, to a server that is right for its route, with the session that the
- * application made on it. Statements run one at a time in the order in which they were given, as on a mysql2 connection.
+ * application made on it, and makes again on each next one. Statements run one at a time in the order in which they were given, as on a mysql2 connection.
  */
 export class Link implements Lender {
   readonly #session: Session;
@@ -22,7 +25,9 @@ export class Link implements Lender {
   /** The topology in which the lease's server was last seen to be right. */
   #checked: Topology | undefined;
   #inTransaction = false;
-  #hasState = false;
+  readonly #state = new SessionState();
+  /** It could not be made again on the last server that was tried. */
+  #notMade = false;
   /** Nobody else may have the connection after this one. */
   #unclean = false;
   #destroyed = false;
@@ -47,8 +52,8 @@ export class Link implements Lender {
   /** The next statement would be told that the session is lost; as far as is known without asking. */
   get hasLostSession(): boolean {
     const lease = this.#lease;
-    if (this.#transactionLostOn !== undefined) return true;
-    if (lease === undefined || !(this.#inTransaction || this.#hasState)) return false;
+    if (this.#transactionLostOn !== undefined || this.#notMade) return true;
+    if (lease === undefined || !(this.#inTransaction || this.#state.hasMore)) return false;
     const topology = this.#leaseRoute && this.#session.topologies.peek(this.#leaseRoute.group);
     return !lease.alive || (topology !== undefined && !this.#stillServes(lease, topology, this.#leaseRoute));
   }
@@ -58,7 +63,7 @@ export class Link implements Lender {
   }
 
   get mayRetry(): boolean {
-    return !this.#hasState;
+    return !this.#state.hasMore;
   }
 
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
@@ -72,7 +77,7 @@ export class Link implements Lender {
       if (this.#destroyed) return statement.fail(destroyed());
       const missed = this.#missedTransaction(statement);
       if (missed !== undefined) return statement.fail(missed);
-      if (elsewhere && !this.#inTransaction) return this.#session.run(this.#session.shared, statement);
+      if (elsewhere && !this.#inTransaction) return this.#session.run(this.#elsewhere, statement);
       const lost = this.#lossToTell(statement);
       if (lost !== undefined) return statement.fail(lost);
       this.#session.run(this, statement);
@@ -83,6 +88,7 @@ export class Link implements Lender {
   retarget(): void {
     this.#enqueue(() => {
       this.#drop();
+      this.#transactionLostOn = undefined;
       this.#next();
     });
   }
@@ -97,6 +103,9 @@ export class Link implements Lender {
       } else {
         this.#drop();
       }
+      this.#transactionLostOn = undefined;
+      this.#state.clear();
+      this.#notMade = false;
       this.#next();
       then();
     });
@@ -114,7 +123,10 @@ export class Link implements Lender {
 
   take(route: Route): Physical | undefined {
     const lease = this.#lease;
-    if (lease === undefined) return this.#adopt(this.#session.take(route), route);
+    if (lease === undefined) {
+      const physical = this.#state.isDefault ? this.#session.take(route) : undefined;
+      return physical && this.#adopt(physical, route);
+    }
     if (!lease.alive) return undefined;
     if (!this.#inTransaction && !this.#stillServes(lease, this.#session.topologies.peek(route.group), route))
       return undefined;
@@ -127,27 +139,49 @@ export class Link implements Lender {
     if (lease?.alive && this.#leaseRoute === route) {
       const topology = await this.#session.topologies.get(route.group);
       if (this.#stillServes(lease, topology, route)) return lease;
-      if (this.#hasState) throw this.#sessionLost(lease.server);
     }
+    if (lease?.alive && this.#state.hasMore) throw this.#sessionLost(lease.server);
     this.#drop();
-    const physical = await this.#session.obtain(route, deadline);
+    const { physical, inTransaction } = await this.#rebuild(route, deadline);
     if (this.#destroyed) {
       physical.home.discard(physical);
       throw destroyed();
     }
-    this.#adopt(physical, route);
-    return physical;
+    this.#inTransaction = inTransaction;
+    return this.#adopt(physical, route);
+  }
+
+  async #rebuild(route: Route, deadline: number): Promise<Rebuilt> {
+    this.#notMade = false;
+    try {
+      return await rebuild(this.#session, this.#state, route, deadline);
+    } catch (error) {
+      this.#notMade = !this.#state.isDefault && !(error instanceof FabricError);
+      throw error;
+    }
+  }
+
+  /** Lends to a statement with a route of its own: for that one, with the settings of this session if there are any. */
+  get #elsewhere(): Lender {
+    if (this.#state.isDefault) return this.#session.shared;
+    const discard = (physical: Physical): void => physical.home.discard(physical);
+    return {
+      take: () => undefined,
+      obtain: async (route, deadline) => (await rebuild(this.#session, this.#state, route, deadline)).physical,
+      done: discard,
+      lose: discard,
+      inTransaction: false,
+      mayRetry: true,
+    };
   }
 
   done(physical: Physical, statement: Statement, rows: unknown): void {
     physical.lentAt = RESTING;
     this.#inTransaction = transactionAfter(rows) ?? this.#inTransaction;
-    if (leavesSessionState(statement.text)) this.#hasState = true;
-    // Of several statements in one text, some ran before the one that failed.
-    if (rows === undefined && severalStatements(statement.text)) {
-      this.#hasState = true;
-      this.#unclean = true;
-    }
+    this.#state.learn(statement, rows);
+    if (!ranInPart(statement, rows)) return;
+    this.#state.hasMore = true;
+    this.#unclean = true;
   }
 
   lose(physical: Physical): void {
@@ -165,22 +199,21 @@ export class Link implements Lender {
     physical.home.discard(physical);
   }
 
-  /**
-   * It has another user now: something that another connection would not have, and that nobody else must have. When it was refused, the
-   * server closes the connection.
-   */
-  changedUser(refused: boolean): void {
+  /** It has another user now, and no transaction; nobody else must have it. When it was refused, the server closes the connection. */
+  changedUser(options: mysql.ConnectionOptions, refused: boolean): void {
     if (refused && this.#lease !== undefined) cut(this.#lease, givenUp('the server refused the user'));
     if (refused) return;
-    this.#hasState = true;
+    this.#inTransaction = false;
+    this.#transactionLostOn = undefined;
+    this.#state.changedUser(options);
     this.#unclean = true;
   }
 
-  /** The server rolled back what was open, and forgot all but the user. */
+  /** The server rolled back what was open, and forgot all but the user and the schema. */
   wasReset(): void {
     this.#inTransaction = false;
     this.#transactionLostOn = undefined;
-    this.#hasState = this.#unclean;
+    this.#state.wasReset();
   }
 
   #enqueue(job: () => void): void {
@@ -209,7 +242,7 @@ export class Link implements Lender {
   /** The connection was lost between two statements, and with it something that a new one would silently lack. */
   #lossToTell(statement: Statement): StatementError | undefined {
     const lease = this.#lease;
-    if (lease === undefined || lease.alive || !(this.#inTransaction || this.#hasState)) return undefined;
+    if (lease === undefined || lease.alive || !(this.#inTransaction || this.#state.hasMore)) return undefined;
     const error = this.#sessionLost(lease.server);
     const at = { ...connecting(statement.route.mode), phase: 'send', inTransaction: true } as const;
     const { outcome } = this.#inTransaction ? verdict(error, at) : NOT_EXECUTED;
@@ -235,14 +268,14 @@ export class Link implements Lender {
 
   #sessionLost({ host, port }: Server): StatementError {
     const error = connectionLost(`the session on ${host}:${port} ended, and what was set in it is gone`);
-    this.#hasState = false;
+    this.#state.hasMore = false;
     return error;
   }
 
-  #adopt(physical: Physical | undefined, route: Route): Physical | undefined {
-    if (physical === undefined) return undefined;
+  #adopt(physical: Physical, route: Route): Physical {
     this.#lease = physical;
     this.#leaseRoute = route;
+    this.#unclean = this.#state.hasUser;
     this.#onSwitch();
     return physical;
   }
@@ -258,9 +291,8 @@ export class Link implements Lender {
     this.#leaseRoute = undefined;
     this.#checked = undefined;
     this.#inTransaction = false;
-    this.#hasState = false;
+    this.#state.hasMore = false;
     this.#unclean = false;
-    this.#transactionLostOn = undefined;
   }
 }
 
@@ -269,24 +301,3 @@ function destroyed(): FabricError {
 }
 
 const NOT_EXECUTED = { outcome: 'not-executed' } as const;
-
-/** SERVER_STATUS_IN_TRANS and SERVER_STATUS_AUTOCOMMIT of the protocol's OK packet. */
-const IN_TRANSACTION = 1;
-const AUTOCOMMIT = 2;
-
-/** Whether a transaction is open after a statement, as the server said with its OK; undefined: it did not say (rows, an error). */
-function transactionAfter(rows: unknown): boolean | undefined {
-  const serverStatus = (Array.isArray(rows) ? rows.findLast(isHeader) : isHeader(rows) ? rows : undefined)
-    ?.serverStatus;
-  return serverStatus === undefined
-    ? undefined
-    : (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;
-}
-
-/** What a statement on a connection without a group fails with. */
-export function noGroup(): FabricError {
-  return new FabricError(
-    'FABRIC_NO_SERVER',
-    "No group is chosen: setProperty({ group: 'name' }) first, or give group in the options",
-  );
-}

@@ -4,22 +4,14 @@ import type { Server } from '../wire/topology.js';
 import { FabricConnection, routeOf, statementTarget } from './connection.js';
 import { FabricError } from './errors.js';
 import type { Explanation } from './explain.js';
-import { noGroup } from './link.js';
+import { noGroup } from './failures.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
+import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
 import { Session } from './session.js';
 import { asPoolConnection, deprecatedEnd, PoolShape } from './shapes.js';
-import {
-  CallbackStatement,
-  EventStatement,
-  facadeFor,
-  type RawQuery,
-  readRequest,
-  type Statement,
-  TaskStatement,
-  type Verb,
-} from './statement.js';
+import { CallbackStatement, EventStatement, type Statement, TaskStatement } from './statement.js';
 import type { StatementError } from './verdict.js';
 
 /** How many connections a server has from this pool, and what they do. */

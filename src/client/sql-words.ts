@@ -57,7 +57,7 @@ function hidesMore(sql: string): boolean {
 }
 
 /** Where the first word from `at` on begins: after blanks, parentheses and comments. The words of a comment that is executed count. */
-function firstWord(sql: string, from = 0): number {
+export function firstWord(sql: string, from = 0): number {
   let at = from;
   for (;;) {
     at = endOf(BLANKS, sql, at);

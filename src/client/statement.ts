@@ -1,6 +1,6 @@
-import { EventEmitter } from 'node:events';
-import mysql from 'mysql2';
+import type mysql from 'mysql2';
 import { connectionLost, type Physical, type RawConnection } from './physical.js';
+import { type Call, type Callback, PROMISED, type RawQuery, type Verb } from './request.js';
 import type { Route } from './route.js';
 import { QueryShape, SequenceShape } from './shapes.js';
 import type { StatementError } from './verdict.js';
@@ -13,6 +13,8 @@ export interface Statement {
   /** The SQL as it was given, for telling what a lost answer means; '' where there is none. */
   readonly text: string;
   readonly route: Route;
+  /** What it was called with; undefined: it is none of `query` and `execute`. */
+  readonly call: Call | undefined;
   /** `performance.now()` until which it may be held and tried again; 0: not begun to count. */
   deadline: number;
   retries: number;
@@ -38,52 +40,6 @@ export interface Lender {
   readonly inTransaction: boolean;
   /** Whether another connection would do as well: nothing hangs on this one's session. */
   readonly mayRetry: boolean;
-}
-
-export type Verb = 'query' | 'execute';
-type Callback = (error: StatementError | null, rows?: unknown, fields?: unknown) => void;
-
-/** mysql2's Query as it is at run time. */
-export interface RawQuery extends EventEmitter {
-  sql: string;
-  onResult: Callback | undefined;
-  _connection?: unknown;
-}
-
-/** What `query` and `execute` were called with, in any of mysql2's ways. */
-export interface Request {
-  readonly sql: unknown;
-  readonly values: unknown;
-  readonly callback: Callback | undefined;
-  /** A Query that the application made with `createQuery`; its events are the statement's. */
-  readonly query: RawQuery | undefined;
-}
-
-export function readRequest(sql: unknown, values: unknown, callback: unknown): Request {
-  if (sql instanceof EventEmitter) {
-    const query = sql as RawQuery & { values: unknown; _queryOptions?: object };
-    const options = { ...query._queryOptions, sql: query.sql, values: query.values };
-    return { sql: options, values: undefined, callback: query.onResult, query };
-  }
-  if (typeof values === 'function') return { sql, values: undefined, callback: values as Callback, query: undefined };
-  return { sql, values, callback: callback as Callback | undefined, query: undefined };
-}
-
-/** What mysql2's `query` returns has these, to tell of the mistake; what its `execute` returns may be awaited, to no effect. */
-const PROMISED = ['then', 'catch'] as const;
-
-/** A Query that is never sent. mysql2's typings leave the configuration out. */
-export function facadeFor(verb: Verb, request: Request, config: object): RawQuery {
-  if (request.query !== undefined) return request.query;
-  const create = mysql.Connection.createQuery as unknown as (
-    sql: unknown,
-    values: unknown,
-    callback: undefined,
-    config: object,
-  ) => RawQuery;
-  const facade = create(request.sql, request.values, undefined, config);
-  if (verb === 'execute') for (const name of PROMISED) Object.defineProperty(facade, name, { value: undefined });
-  return facade;
 }
 
 function textOf(sql: unknown): string {
@@ -122,6 +78,10 @@ export class CallbackStatement extends QueryShape implements Statement {
 
   get text(): string {
     return textOf(this.#sql);
+  }
+
+  get call(): Call {
+    return { verb: this.#verb, sql: this.#sql, values: this.values };
   }
 
   /** With the values in it, once it was sent; as mysql2's is. */
@@ -185,25 +145,22 @@ export class EventStatement implements Statement {
   onSettled: () => void = nothing;
   readonly route: Route;
   readonly facade: RawQuery;
-  readonly #verb: Verb;
-  readonly #sql: unknown;
-  readonly #values: unknown;
+  readonly call: Call;
 
   constructor(route: Route, verb: Verb, sql: unknown, values: unknown, facade: RawQuery) {
     this.route = route;
     this.facade = facade;
-    this.#verb = verb;
-    this.#sql = sql;
-    this.#values = values;
+    this.call = { verb, sql, values };
   }
 
   get text(): string {
-    return textOf(this.#sql);
+    return textOf(this.call.sql);
   }
 
   send(connection: mysql.Connection, done: Done): void {
     const facade = this.facade;
-    const send = connection[this.#verb] as unknown as (sql: unknown, values: unknown) => RawQuery;
+    const { verb, sql, values } = this.call;
+    const send = connection[verb] as unknown as (sql: unknown, values: unknown) => RawQuery;
     let failure: StatementError | null = null;
     let header: unknown;
     const end = once(error => {
@@ -217,7 +174,7 @@ export class EventStatement implements Statement {
     connection.on('error', lost); // first: a closed connection tells it at once
     connection.on('end', lost);
     facade._connection = connection as RawConnection; // facade.stream() pauses and resumes it
-    const command = this.#begin(() => send.call(connection, this.#sql, this.#values), connection, lost);
+    const command = this.#begin(() => send.call(connection, sql, values), connection, lost);
     if (command === undefined) return;
     facade.sql = command.sql ?? facade.sql; // with the values in it
     command.on('fields', (...args) => {
@@ -266,6 +223,7 @@ export class TaskStatement extends SequenceShape implements Statement {
   retries = 0;
   onSettled: () => void = nothing;
   readonly handedOut = false;
+  readonly call = undefined;
   readonly route: Route;
   readonly text: string;
   readonly #task: (connection: mysql.Connection, done: Done) => void;

@@ -314,17 +314,6 @@ describe('session state', () => {
     await connection.query('SELECT 1');
   });
 
-  it('another user is such a state, also as the first thing on a connection', async () => {
-    const connection = connect();
-    await changeUser(connection);
-    await killed(connection);
-    const outcome = await connection.query('SELECT 1').then(
-      () => 'replaced',
-      error => error.fabric.outcome,
-    );
-    expect(outcome).toBe(refusesChange() ? 'replaced' : 'not-executed');
-  });
-
   it('is gone after a reset, as far as the server knows how to (MySQL 5.7 and later)', async () => {
     const connection = connect();
     await connection.query('SET @a = 1');
