@@ -12,6 +12,7 @@ export {
   STATUS_SPARE,
   type Status,
 } from '../wire/topology.js';
+export type { Balancer, BalancerName, Load } from './balancers.js';
 export type { ErrorMessage, RouteMessage } from './channels.js';
 export { type BadInput, type ErrorFacts, FabricError, type FabricErrorCode, type Outcome } from './errors.js';
 export type {
@@ -33,3 +34,5 @@ export type {
   Properties,
   Target,
 } from './options.js';
+export type { ServerStats } from './server-pools.js';
+export type { Waits } from './waiting-line.js';

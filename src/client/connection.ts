@@ -123,11 +123,11 @@ export class FabricConnection extends ConnectionShape {
       this.#connecting = undefined;
       for (const waiter of waiting) (waiter as Done)(error, error ? undefined : this);
     };
-    this.#task('', (_connection, done) => done(null), hear);
+    this.task('', (_connection, done) => done(null), hear);
   }
 
   override ping(callback?: ErrorCallback): TaskStatement {
-    return this.#task('SELECT 1', (connection, done) => connection.ping(error => done(error)), callback);
+    return this.task('SELECT 1', (connection, done) => connection.ping(error => done(error)), callback);
   }
 
   override reset(callback?: ErrorCallback): TaskStatement {
@@ -136,7 +136,7 @@ export class FabricConnection extends ConnectionShape {
         if (!error) this.link.wasReset();
         done(error);
       });
-    return this.#task('', reset, callback);
+    return this.task('', reset, callback);
   }
 
   /** The statement is routed like any other, and prepared again wherever it comes to run. */
@@ -148,7 +148,7 @@ export class FabricConnection extends ConnectionShape {
     const prepare = (connection: mysql.Connection, done: Done): void => {
       connection.prepare(sql, (error, info) => done(error, info && Object.assign(Object.create(info), routed)));
     };
-    return this.#task('SELECT 1', prepare, callback) as object as mysql.Prepare;
+    return this.task('SELECT 1', prepare, callback) as object as mysql.Prepare;
   }
 
   override unprepare(sql: string): mysql.PrepareStatementInfo {
@@ -162,7 +162,7 @@ export class FabricConnection extends ConnectionShape {
         this.link.changedUser(options, Boolean(error));
         done(error);
       });
-    return this.#task('', change, callback);
+    return this.task('', change, callback);
   }
 
   override pause(): void {
@@ -252,8 +252,13 @@ export class FabricConnection extends ConnectionShape {
     return facade;
   }
 
-  #task(sql: string, task: (connection: mysql.Connection, done: Done) => void, callback: unknown): TaskStatement {
-    const statement = new TaskStatement(this.#route ?? NOWHERE, sql, task, callback);
+  protected task(
+    sql: string,
+    task: (connection: mysql.Connection, done: Done) => void,
+    callback: unknown,
+    signal?: AbortSignal,
+  ): TaskStatement {
+    const statement = new TaskStatement(this.#route ?? NOWHERE, sql, task, callback, signal);
     this.#run(statement, this.#route, false);
     return statement;
   }

@@ -8,6 +8,7 @@ export class Cooling {
   #failures = 0;
   #until = 0;
   #error: StatementError | undefined;
+  #full = false;
 
   /** Why the last connect failed, while that is still to be believed. */
   get error(): StatementError | undefined {
@@ -18,9 +19,15 @@ export class Cooling {
     return this.#failures > 0 && performance.now() < this.#until;
   }
 
-  failed(error: StatementError): void {
+  /** It only admits no further connection; those that there are remain good. */
+  get full(): boolean {
+    return this.#full && this.active;
+  }
+
+  failed(error: StatementError, full: boolean): void {
     this.#until = performance.now() + Math.min(PAUSE.most, PAUSE.first * 2 ** this.#failures++);
     this.#error = error;
+    this.#full = full;
   }
 
   connected(): void {

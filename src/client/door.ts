@@ -16,4 +16,4 @@ export const { TypedParameter, Charsets, CharsetToEncoding, Types, createPoolClu
 
 export { connect, createConnection, createConnectionPromise, createPool, createPoolPromise } from './connect.js';
 export type { FabricConnection } from './connection.js';
-export type { FabricPool, FabricPoolConnection, ServerStats } from './pool.js';
+export type { FabricPool, FabricPoolConnection } from './pool.js';

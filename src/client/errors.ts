@@ -7,6 +7,7 @@ import type { RequestMode } from './route.js';
  * - `FABRIC_COMMAND_FAILED`: the Fabric node refused the command; the message is the node's
  * - `FABRIC_TIMEOUT`: a bounded wait of the client passed its bound
  * - `FABRIC_QUEUE_LIMIT`: all connections are busy and no more callers may wait (`queueLimit`, `waitForConnections: false`)
+ * - `FABRIC_ABORTED`: the statement ran when its `signal` was aborted (`cause` is the reason), so its connection was cut
  * - `FABRIC_CLOSED`: the connection or pool was ended by the application
  */
 export type FabricErrorCode =
@@ -15,6 +16,7 @@ export type FabricErrorCode =
   | 'FABRIC_COMMAND_FAILED'
   | 'FABRIC_TIMEOUT'
   | 'FABRIC_QUEUE_LIMIT'
+  | 'FABRIC_ABORTED'
   | 'FABRIC_CLOSED';
 
 /** An error of this library's own. SQL errors stay mysql2's. */

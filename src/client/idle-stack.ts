@@ -33,4 +33,11 @@ export class IdleStack {
     const young = this.#stack.findIndex(physical => physical.idleTick > tick);
     return this.#stack.splice(0, young < 0 ? this.#stack.length : young);
   }
+
+  /** Takes out those whose last tick was before `tick`. */
+  takeExpired(tick: number): Physical[] {
+    const expired = this.#stack.filter(physical => physical.lastTick < tick);
+    for (const physical of expired) this.remove(physical);
+    return expired;
+  }
 }

@@ -1,5 +1,6 @@
 import type mysql from 'mysql2';
 import type { Server, Topology } from '../wire/topology.js';
+import { whileInLine } from './abort.js';
 import { FabricError } from './errors.js';
 import { connectionLost, cut, givenUp, type Physical } from './physical.js';
 import { type Rebuilt, rebuild } from './rebuild.js';
@@ -8,7 +9,7 @@ import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
 import { ranInPart, SessionState, transactionAfter } from './session-state.js';
 import { transactionStep } from './sql-words.js';
-import type { Lender, Statement } from './statement.js';
+import type { Hold, Lender, Statement } from './statement.js';
 import { connecting, type StatementError, verdict } from './verdict.js';
 
 /**
@@ -68,7 +69,9 @@ export class Link implements Lender {
 
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
   run(statement: Statement, elsewhere: boolean): void {
+    const stillWanted = statement.signal && this.#active ? whileInLine(statement, statement.signal) : undefined;
     this.#enqueue(() => {
+      if (stillWanted?.() === false) return this.#next();
       this.#running = statement;
       statement.onSettled = () => {
         this.#running = undefined;
@@ -134,7 +137,7 @@ export class Link implements Lender {
     return lease;
   }
 
-  async obtain(route: Route, deadline: number): Promise<Physical> {
+  async obtain(route: Route, hold: Hold): Promise<Physical> {
     const lease = this.#lease;
     if (lease?.alive && this.#leaseRoute === route) {
       const topology = await this.#session.topologies.get(route.group);
@@ -142,7 +145,7 @@ export class Link implements Lender {
     }
     if (lease?.alive && this.#state.hasMore) throw this.#sessionLost(lease.server);
     this.#drop();
-    const { physical, inTransaction } = await this.#rebuild(route, deadline);
+    const { physical, inTransaction } = await this.#rebuild(route, hold);
     if (this.#destroyed) {
       physical.home.discard(physical);
       throw destroyed();
@@ -151,12 +154,12 @@ export class Link implements Lender {
     return this.#adopt(physical, route);
   }
 
-  async #rebuild(route: Route, deadline: number): Promise<Rebuilt> {
+  async #rebuild(route: Route, hold: Hold): Promise<Rebuilt> {
     this.#notMade = false;
     try {
-      return await rebuild(this.#session, this.#state, route, deadline);
+      return await rebuild(this.#session, this.#state, route, hold);
     } catch (error) {
-      this.#notMade = !this.#state.isDefault && !(error instanceof FabricError);
+      this.#notMade = !this.#state.isDefault && !(error instanceof FabricError || hold.signal?.aborted);
       throw error;
     }
   }
@@ -167,7 +170,7 @@ export class Link implements Lender {
     const discard = (physical: Physical): void => physical.home.discard(physical);
     return {
       take: () => undefined,
-      obtain: async (route, deadline) => (await rebuild(this.#session, this.#state, route, deadline)).physical,
+      obtain: async (route, hold) => (await rebuild(this.#session, this.#state, route, hold)).physical,
       done: discard,
       lose: discard,
       inTransaction: false,

@@ -1,6 +1,6 @@
 import mysql from 'mysql2';
 import { MODE_READONLY, MODE_READWRITE, MODE_WRITEONLY } from '../wire/topology.js';
-import { type BalancerName, balancers } from './balancers.js';
+import { type Balancer, type BalancerName, balancers } from './balancers.js';
 import { badInput } from './errors.js';
 import {
   type FabricNode,
@@ -38,11 +38,16 @@ export interface ClientOptions extends Properties {
   failoverTimeout?: number;
   /** ms to wait for a connection when all of a server's are busy. Default 10000. */
   acquireTimeout?: number;
-  /** Connections kept open per server. Default 0. (`connectionLimit`, per server too, is the most.) */
+  /** Connections kept open to every server that serves. Default 0. (`connectionLimit`, per server too, is the most.) */
   minConnections?: number;
+  /** ms that a connection lives at most; each a little less (to 0.8 of it), so that they do not end together. Default 0: for ever. */
+  maxLifetime?: number;
+  /** ms in which a server that begins to serve comes to its full share of reads. Default 0: at once. */
+  slowStart?: number;
   /** ms of idleness after which a connection is pinged before it is used again. Default 5000. */
   validateAfter?: number;
-  balancer?: BalancerName;
+  /** How reads are shared: a name, or a function of the candidates and the load that returns one of them. Default weightedRoundRobin. */
+  balancer?: BalancerName | Balancer;
 }
 
 export type FabricConnectionOptions = mysql.ConnectionOptions & ClientOptions;
@@ -64,7 +69,9 @@ export interface ClientConfig {
   readonly idleTimeout: number;
   readonly validateAfter: number;
   readonly resetOnRelease: boolean;
-  readonly balancer: BalancerName;
+  readonly maxLifetime: number;
+  readonly slowStart: number;
+  readonly balancer: BalancerName | Balancer;
   readonly target: Target;
   /** mysql2's own configuration of a pool. */
   readonly pool: mysql.PoolOptions;
@@ -97,6 +104,8 @@ const NUMBERS = {
   acquireTimeout: { default: 10_000, min: 1, max: 3_600_000 },
   minConnections: { default: 0, min: 0, max: 10_000 },
   validateAfter: { default: 5_000, min: 0, max: 3_600_000 },
+  maxLifetime: { default: 0, min: 0, max: 604_800_000 },
+  slowStart: { default: 0, min: 0, max: 3_600_000 },
 } as const;
 
 /** Options that are ours; the others are mysql2's. */
@@ -122,6 +131,8 @@ export function parseOptions(input: string | FabricPoolOptions): ClientConfig {
     acquireTimeout: number('acquireTimeout', given.acquireTimeout),
     minConnections: number('minConnections', given.minConnections),
     validateAfter: number('validateAfter', given.validateAfter),
+    maxLifetime: number('maxLifetime', given.maxLifetime),
+    slowStart: number('slowStart', given.slowStart),
     maxConnections: pool.connectionLimit || 10_000,
     maxIdle: Number.isNaN(Number(given.maxIdle ?? Number.NaN)) ? Number.POSITIVE_INFINITY : Number(given.maxIdle),
     maxWaiting: pool.waitForConnections ? pool.queueLimit || 100_000 : 0,
@@ -256,9 +267,10 @@ function ttl(value: unknown): number | null {
   throw badInput(RangeError, 'FABRIC_BAD_OPTION', 'ttl', 'expected seconds, more than 0 and at most 86400');
 }
 
-function balancer(value: unknown): BalancerName {
+function balancer(value: unknown): BalancerName | Balancer {
   if (value === undefined) return 'weightedRoundRobin';
+  if (typeof value === 'function') return value as Balancer;
   if (typeof value === 'string' && Object.hasOwn(balancers, value)) return value as BalancerName;
   const known = Object.keys(balancers).join(', ');
-  throw badInput(RangeError, 'FABRIC_BAD_OPTION', 'balancer', `expected one of ${known}`);
+  throw badInput(RangeError, 'FABRIC_BAD_OPTION', 'balancer', `expected one of ${known}, or a function`);
 }

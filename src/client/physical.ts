@@ -16,6 +16,8 @@ export interface Physical {
   idleTick: number;
   /** The clock's tick in which it was lent. */
   lentAt: number;
+  /** The clock's last tick in which it may be lent. */
+  lastTick: number;
 }
 
 /** Takes lent connections back: to be lent again, or to be closed for good. */
@@ -54,7 +56,8 @@ export function connectTo(
   const giveUp = (): void => connection.stream.destroy(givenUp('the server left the group'));
   signal.addEventListener('abort', giveUp, { once: true });
   return new Promise((resolve, reject) => {
-    const physical: Physical = { server, home, connection, alive: true, idleSince: 0, idleTick: 0, lentAt: 0 };
+    const unused = { alive: true, idleSince: 0, idleTick: 0, lentAt: 0, lastTick: Number.POSITIVE_INFINITY };
+    const physical: Physical = { server, home, connection, ...unused };
     let established = false;
     const lose = (): void => {
       if (!physical.alive) return;

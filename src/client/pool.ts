@@ -1,28 +1,21 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import type mysql from 'mysql2';
-import type { Server } from '../wire/topology.js';
+import { signalOf } from './abort.js';
 import { FabricConnection, routeOf, statementTarget } from './connection.js';
 import { FabricError } from './errors.js';
+import { passOn } from './events.js';
 import type { Explanation } from './explain.js';
 import { noGroup } from './failures.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
 import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
+import type { ServerStats } from './server-pools.js';
 import { Session } from './session.js';
 import { asPoolConnection, deprecatedEnd, PoolShape } from './shapes.js';
 import { CallbackStatement, EventStatement, type Statement, TaskStatement } from './statement.js';
 import type { StatementError } from './verdict.js';
-
-/** How many connections a server has from this pool, and what they do. */
-export interface ServerStats {
-  readonly server: Server;
-  readonly size: number;
-  readonly idle: number;
-  readonly busy: number;
-  /** Callers that wait for a connection. */
-  readonly waiting: number;
-}
+import type { AcquireOptions } from './waiting-line.js';
 
 /**
  * A mysql2 pool over all servers of a group: each statement goes to a server that the topology has for its mode, reads balanced by weight.
@@ -33,15 +26,34 @@ export class FabricPool extends PoolShape {
   readonly #session: Session;
   #target: Target;
   #route: Route | null;
+  /** A view's connections are those of the pool that it was made from. */
+  readonly #isView: boolean;
   #closed = false;
 
-  constructor(config: ClientConfig) {
+  /** @param parent makes it a view of that pool, with a target of its own. */
+  constructor(
+    config: ClientConfig,
+    parent?: { readonly pool: FabricPool; readonly session: Session; readonly target: Target },
+  ) {
     super();
-    this.#session = new Session(config, physical => this.emit('connection', physical.connection));
-    this.#session.events.tellBy(this);
+    this.#session = parent?.session ?? new Session(config, physical => this.emit('connection', physical.connection));
+    this.#isView = parent !== undefined;
+    if (parent === undefined) this.#session.events.tellBy(this);
+    else passOn(parent.pool, this);
     this.config = config.pool;
-    this.#target = config.target;
-    this.#route = routeOf(config.target);
+    this.#target = parent?.target ?? config.target;
+    this.#route = routeOf(this.#target);
+    if (!this.#isView && this.#target.group !== null) this.#session.warm(this.#target.group);
+  }
+
+  /**
+   * A pool with these properties besides, on the same connections: `pool.with({ mode: MODE_READONLY })`. To end it ends only what it does
+   * itself; it ends with the pool.
+   * @throws TypeError, RangeError with `code` FABRIC_BAD_PROPERTY, naming the property.
+   */
+  with(properties: Properties): FabricPool {
+    const session = this.#session;
+    return new FabricPool(session.config, { pool: this, session, target: parseProperties(this.#target, properties) });
   }
 
   /**
@@ -86,12 +98,14 @@ export class FabricPool extends PoolShape {
   }
 
   /** A connection of the pool's for as long as the caller likes; all its statements run on one server, and in one session. */
-  override getConnection(
-    // biome-ignore lint/suspicious/noExplicitAny: mysql2 types what the callback returns so
-    callback: (error: NodeJS.ErrnoException | null, connection: FabricPoolConnection) => any,
-  ): void {
+  override getConnection(callback: ConnectionCallback): void;
+  /** @param options `signal`: ends the wait for a connection, which then fails with the signal's reason. */
+  override getConnection(options: AcquireOptions, callback: ConnectionCallback): void;
+  override getConnection(first: ConnectionCallback | AcquireOptions, ...[last]: ConnectionCallback[]): void {
+    const callback = typeof first === 'function' ? first : (last as ConnectionCallback);
+    const signal = typeof first === 'function' ? undefined : signalOf(first);
     const context: ConnectContext = { database: this.#session.config.mysql.database || '' };
-    const connect = (done: unknown): void => this.#connect(context, done as typeof callback);
+    const connect = (done: unknown): void => this.#connect(context, signal, done as ConnectionCallback);
     if (connects.hasSubscribers) connects.traceCallback(connect, 0, context, null, callback);
     else connect(callback);
   }
@@ -106,7 +120,8 @@ export class FabricPool extends PoolShape {
   override end(callback?: (error?: Error) => void): void;
   override end(callback?: (error: never) => void): void {
     this.#closed = true;
-    this.#session.end().then(() => callback?.(null as never));
+    const ended = this.#isView ? Promise.resolve() : this.#session.end();
+    ended.then(() => callback?.(null as never));
   }
 
   override [Symbol.dispose](): void {
@@ -119,7 +134,7 @@ export class FabricPool extends PoolShape {
 
   /** mysql2's flag; its promise wrapper looks at it. */
   get _closed(): boolean {
-    return this.#closed;
+    return this.#closed || this.#session.ended;
   }
 
   #statement(verb: Verb, sql: unknown, values: unknown, callback: unknown): RawQuery | CallbackStatement {
@@ -136,24 +151,21 @@ export class FabricPool extends PoolShape {
     return facade;
   }
 
-  #connect(
-    context: ConnectContext,
-    callback: (error: NodeJS.ErrnoException | null, connection: FabricPoolConnection) => void,
-  ): void {
+  #connect(context: ConnectContext, signal: AbortSignal | undefined, callback: ConnectionCallback): void {
     const released = (connection: FabricPoolConnection): boolean => this.emit('release', connection);
     const connection = new FabricPoolConnection(this.#session, this.#target, released);
-    this.#mayWait(() =>
-      connection.connect(error => {
-        if (error) return callback(error, undefined as unknown as FabricPoolConnection);
-        Object.assign(context, { serverAddress: connection.server?.host, serverPort: connection.server?.port });
-        this.emit('acquire', connection);
-        callback(null, connection);
-      }),
-    );
+    const done = (error: StatementError | null): unknown => {
+      if (error) return callback(error, undefined as unknown as FabricPoolConnection);
+      Object.assign(context, { serverAddress: connection.server?.host, serverPort: connection.server?.port });
+      this.emit('acquire', connection);
+      return callback(null, connection);
+    };
+    if (this.#closed) process.nextTick(() => callback(poolEnded(), undefined as unknown as FabricPoolConnection));
+    else this.#mayWait(() => connection.begin(signal, done));
   }
 
   #run(statement: Statement, route: Route | null): void {
-    if (route === null) process.nextTick(() => statement.fail(noGroup()));
+    if (route === null || this.#closed) process.nextTick(() => statement.fail(this.#closed ? poolEnded() : noGroup()));
     else if (this.listenerCount('enqueue') === 0) this.#session.run(this.#session.shared, statement);
     else this.#mayWait(() => this.#session.run(this.#session.shared, statement));
   }
@@ -167,9 +179,16 @@ export class FabricPool extends PoolShape {
   }
 
   get #waiting(): number {
-    return this.stats().reduce((sum, { waiting }) => sum + waiting, 0);
+    return this.#session.pools.waiting;
   }
 }
+
+function poolEnded(): FabricError {
+  return new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: mysql2 types what the callback returns so
+type ConnectionCallback = (error: NodeJS.ErrnoException | null, connection: FabricPoolConnection) => any;
 
 /** mysql2's channel, for pools; the server is known once there is a connection to it. */
 const connects = tracingChannel<unknown, ConnectContext>('mysql2:pool:connect');
@@ -197,6 +216,11 @@ export class FabricPoolConnection extends FabricConnection {
   /** mysql2 types it so; it is this object. */
   get connection(): this {
     return this;
+  }
+
+  /** Takes a connection to a server; `signal` ends the wait for one. */
+  begin(signal: AbortSignal | undefined, callback: (error: StatementError | null) => void): void {
+    this.task('', (_connection, done) => done(null), callback, signal);
   }
 
   /** Gives it back. With a transaction still open the connection is closed instead, so that nobody else inherits it. */

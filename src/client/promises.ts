@@ -4,7 +4,9 @@ import type { Server } from '../wire/topology.js';
 import { passOn, type Tells } from './events.js';
 import type { Explanation } from './explain.js';
 import type { Properties, Target } from './options.js';
+import type { ServerStats } from './server-pools.js';
 import type { RoutedStatement } from './shapes.js';
+import type { AcquireOptions } from './waiting-line.js';
 
 /** mysql2's own promise wrappers around our connections and pools, with what is ours added. */
 
@@ -22,7 +24,15 @@ interface RoutedConnection extends Routed, Pick<mysql.Connection, 'query' | 'exe
   readonly fabricUuid: string | undefined;
 }
 
-interface RoutedPool extends Routed, Pick<mysql.Pool, 'query' | 'execute'> {}
+interface RoutedPool extends Routed, Pick<mysql.Pool, 'query' | 'execute'> {
+  getConnection(
+    options: AcquireOptions,
+    // biome-ignore lint/suspicious/noExplicitAny: a connection of ours, which mysql2's wrapper takes
+    callback: (error: NodeJS.ErrnoException | null, connection: any) => void,
+  ): void;
+  with(properties: Properties): { promise(): FabricPromisePool };
+  stats(): ServerStats[];
+}
 
 /** What `query` and `execute` take besides all that mysql2's take. */
 interface RoutedPromises {
@@ -118,10 +128,11 @@ export class FabricPromisePool extends PromisePool {
     return this.pool.explain(properties);
   }
 
-  override getConnection(): Promise<FabricPromisePoolConnection> {
+  /** @param options `signal`: ends the wait for a connection, which then fails with the signal's reason. */
+  override getConnection(options: AcquireOptions = {}): Promise<FabricPromisePoolConnection> {
     const Chosen = (this as { Promise?: PromiseConstructor }).Promise ?? Promise;
     return new Chosen((resolve, reject) => {
-      this.pool.getConnection((error, connection) => {
+      this.pool.getConnection(options, (error, connection) => {
         if (error) reject(error);
         else resolve(promisePoolConnection(connection as unknown as RoutedConnection, Chosen));
       });
@@ -141,5 +152,15 @@ export class FabricPromisePool extends PromisePool {
 
   get properties(): Target {
     return this.pool.properties;
+  }
+
+  /** As the callback pool's `with`: the same connections with other properties. */
+  with(properties: Properties): FabricPromisePool {
+    return this.pool.with(properties).promise();
+  }
+
+  /** Per server, as things are now. */
+  stats(): ServerStats[] {
+    return this.pool.stats();
   }
 }

@@ -4,6 +4,7 @@ import { connectionLost, type Physical } from './physical.js';
 import type { Route } from './route.js';
 import type { Session } from './session.js';
 import type { SessionState } from './session-state.js';
+import type { Hold } from './statement.js';
 import { connecting, type StatementError, verdict } from './verdict.js';
 
 /** ms before another server is tried. */
@@ -19,16 +20,16 @@ export interface Rebuilt {
  * connecting is; a server that is lost meanwhile is one that could not be reached.
  * @throws as `Session.obtain`, or PROTOCOL_CONNECTION_LOST with the server's refusal as its `cause`.
  */
-export async function rebuild(session: Session, state: SessionState, route: Route, deadline: number): Promise<Rebuilt> {
+export async function rebuild(session: Session, state: SessionState, route: Route, hold: Hold): Promise<Rebuilt> {
   for (;;) {
-    const physical = await session.obtain(route, deadline);
+    const physical = await session.obtain(route, hold);
     try {
       const inTransaction = await state.rebuild(physical, session.config.mysql.connectTimeout ?? 10_000);
       return { physical, inTransaction: inTransaction ?? false };
     } catch (error) {
       physical.home.discard(physical);
       const { retry } = verdict(error as StatementError, connecting(route.mode));
-      if (!retry || performance.now() + PAUSE > deadline) throw notMade(error as Error, physical.server, route);
+      if (!retry || performance.now() + PAUSE > hold.deadline) throw notMade(error as Error, physical.server, route);
     }
     session.topologies.forget(route.group);
     await sleep(PAUSE);

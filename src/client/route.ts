@@ -47,6 +47,12 @@ export function lastResort(topology: Topology, mode: RequestMode): readonly Serv
   return mode === MODE_READONLY ? routesFor(topology).lastResort : [];
 }
 
+/** The servers that may take a request of some mode. */
+export function serving(topology: Topology): readonly Server[] {
+  const { reads, writes, lastResort } = routesFor(topology);
+  return [...new Set([...reads, ...writes, ...lastResort])];
+}
+
 function routesFor(topology: Topology): Routes {
   let routes = routesOf.get(topology);
   if (routes === undefined) {

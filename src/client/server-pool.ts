@@ -1,46 +1,45 @@
-import { setMaxListeners } from 'node:events';
-import { createPool, type Pool } from 'generic-pool';
-import { MODE_READWRITE, type Server } from '../wire/topology.js';
-import { Cooling } from './cooling.js';
+import { type Server, STATUS_PRIMARY } from '../wire/topology.js';
 import { FabricError } from './errors.js';
 import { IdleStack } from './idle-stack.js';
+import { Latency } from './latency.js';
 import type { ClientConfig } from './options.js';
-import { close, connectTo, cut, givenUp, type Home, type Physical, ping } from './physical.js';
-import { connecting, type StatementError, verdict } from './verdict.js';
-import { type Waiter, WaitingLine } from './waiting-line.js';
+import { cut, givenUp, type Home, type Physical } from './physical.js';
+import { type Clock, FailedConnect, Supply } from './supply.js';
+import { type Patience, type Waiter, WaitingLine, type Waits } from './waiting-line.js';
+import { within } from './within.js';
 
 /**
- * The connections to one server. generic-pool owns them: it makes, counts, validates, evicts and drains them. A statement that finds an
- * idle connection does not pass through it, though (that costs up to 30 % of the throughput): connections once lent are kept here and lent
- * again; those that stay unused for long, or that somebody waits for, go back to it.
+ * The connections to one server. A statement that finds an idle connection does not pass through generic-pool (that costs up to 30 % of
+ * the throughput): connections once lent are kept here and lent again; those that stay unused for long, or that somebody waits for, go
+ * back to the supply.
  */
 
-/** A connect that failed, as a resource: generic-pool starts a rejecting factory again at once, for ever, which freezes the event loop. */
-class FailedConnect {
-  readonly at = performance.now();
-  constructor(readonly error: StatementError) {}
-}
-type Resource = Physical | FailedConnect;
-
-/** ms for the ping that validates a connection after idleness. */
-const PING_TIMEOUT = 1_000;
 /** `lentAt` of a connection that is lent but runs nothing now. */
 export const RESTING = Number.POSITIVE_INFINITY;
 
-/** ms that a running statement has to finish when its pool is ended. */
+/** ms that a running statement has to finish when its pool is ended, or its server has nothing to serve any more. */
 const END_GRACE = 10_000;
 
-/** A clock that costs nothing to read. */
-export interface Clock {
-  readonly tick: number;
-  /** ms between two ticks. */
-  readonly interval: number;
+/** What is told of one server's connections. */
+export interface ServerPoolStats {
+  readonly size: number;
+  readonly idle: number;
+  /** Lent: to a statement, or to whoever called `getConnection`. */
+  readonly busy: number;
+  /** Callers that wait for a connection. */
+  readonly waiting: number;
+  /** ms; of those that had to wait because all connections were busy. */
+  readonly waits: Waits;
+  /** Connections that could not be made, or were lost. */
+  readonly errors: number;
+  /** How often the server was chosen and a connection to it lent. */
+  readonly picks: number;
 }
 
 export interface ServerPoolHooks {
   /** A new connection was made. */
   readonly onConnect: (physical: Physical) => void;
-  /** The clock that `lentAt`, `idleTick` and `busySince` count in. */
+  /** The clock that `lentAt`, `idleTick`, `lastTick` and `busySince` count in. */
   readonly clock: Clock;
   /** An idle connection was lost: the server, or somebody in between, closed it. */
   readonly onIdleLost: (server: Server) => void;
@@ -48,16 +47,17 @@ export interface ServerPoolHooks {
 
 export class ServerPool implements Home {
   readonly server: Server;
+  readonly latency: Latency;
   readonly #config: ClientConfig;
   readonly #hooks: ServerPoolHooks;
-  readonly #pool: Pool<Resource>;
-  readonly #leaving = new AbortController();
+  readonly #supply: Supply;
   #left = false;
+  #picks = 0;
+  #wasPrimary = false;
   readonly #busy = new Set<Physical>();
   readonly #idle = new IdleStack();
-  /** Ticks after which an idle connection goes back to generic-pool, which validates it, or evicts it. */
+  /** Ticks after which an idle connection goes back to the supply, which validates it, or evicts it. */
   readonly #keptTicks: number;
-  readonly #cooling = new Cooling();
   /** Who waits while all connections are lent. (In generic-pool's queue each wait costs a timer, a validation and five promises.) */
   readonly #line: WaitingLine<Physical>;
 
@@ -65,45 +65,34 @@ export class ServerPool implements Home {
     this.server = server;
     this.#config = config;
     this.#hooks = hooks;
-    setMaxListeners(0, this.#leaving.signal); // one for each connect under way
-    this.#keptTicks = Math.max(
-      1,
-      Math.floor(Math.min(config.validateAfter, config.idleTimeout) / hooks.clock.interval),
-    );
+    const { clock, onConnect } = hooks;
+    const onLost = (physical: Physical): void => this.#lost(physical);
+    this.latency = new Latency(clock);
+    this.#supply = new Supply(server, config, this, { clock, onConnect, onLost });
+    this.#keptTicks = Math.max(1, Math.floor(Math.min(config.validateAfter, config.idleTimeout) / clock.interval));
+    this.#wasPrimary = server.status === STATUS_PRIMARY;
     this.#line = new WaitingLine(config.acquireTimeout, () => this.#allBusy(undefined));
-    this.#pool = createPool<Resource>(
-      {
-        create: () => this.#create(),
-        destroy: async resource => {
-          if (!(resource instanceof FailedConnect)) close(resource);
-        },
-        validate: resource => this.#validate(resource),
-      },
-      {
-        min: config.minConnections,
-        max: config.maxConnections,
-        acquireTimeoutMillis: config.acquireTimeout,
-        idleTimeoutMillis: config.idleTimeout,
-        evictionRunIntervalMillis: Math.max(100, Math.min(1_000, config.idleTimeout)),
-        numTestsPerEvictionRun: config.maxConnections,
-        testOnBorrow: true,
-      },
-    );
   }
 
   /** The server did not let us connect a moment ago: better ask another one. */
   get cooling(): boolean {
-    return this.#cooling.active;
+    const { cooling } = this.#supply;
+    return cooling.active && !(cooling.full && this.#idle.length > 0);
   }
 
-  /** The server is not in the group any more: this pool lends nothing. (A field of its own: the signal's takes time to ask.) */
+  /** The server is not in the group any more: this pool lends nothing. */
   get left(): boolean {
     return this.#left;
   }
 
   /** Statements that wait for a connection. */
   get waiting(): number {
-    return this.#pool.pending + this.#line.length;
+    return this.#supply.pending + this.#line.length;
+  }
+
+  /** Connections that are lent, and who waits for one. */
+  get inFlight(): number {
+    return this.#busy.size + this.#line.length;
   }
 
   /** Runs something since `tick` or longer? */
@@ -120,16 +109,19 @@ export class ServerPool implements Home {
 
   /**
    * Rejects with mysql2's error when the server cannot be connected to; FabricError `FABRIC_TIMEOUT` when no connection came free within
-   *   `acquireTimeout`, `FABRIC_QUEUE_LIMIT` when too many wait already.
+   *   `acquireTimeout`, `FABRIC_QUEUE_LIMIT` when too many wait already; with the signal's reason when that is aborted.
    */
-  lend(): Promise<Physical> {
+  lend(patience: Patience): Promise<Physical> {
     const ready = this.tryLend();
     if (ready !== undefined) return Promise.resolve(ready);
-    const failure = this.#cooling.error;
+    const failure = this.#supply.cooling.error;
     if (failure !== undefined) return Promise.reject(failure);
-    if (!this.#allLent) return this.#obtain();
-    if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(this.#tooManyWait());
-    return new Promise((resolve, reject) => this.#line.join({ resolve, reject, until: 0 }));
+    return this.#supply.exhausted ? this.#wait(patience) : this.#obtain(patience);
+  }
+
+  /** The server admits no more connections: waits for one of those that it has admitted. undefined: there is none. */
+  lendAdmitted(patience: Patience): Promise<Physical> | undefined {
+    return this.#busy.size > 0 ? this.#wait(patience) : undefined;
   }
 
   /**
@@ -137,15 +129,15 @@ export class ServerPool implements Home {
    * @returns false: there is more to do than wait; `lend` does it.
    */
   queue(waiter: Waiter<Physical>): boolean {
-    if (!this.#allLent || this.cooling || this.#line.length >= this.#config.maxWaiting) return false;
+    if (!this.#supply.exhausted || this.cooling || this.#line.length >= this.#config.maxWaiting) return false;
     this.#line.join(waiter);
     return true;
   }
 
   giveBack(physical: Physical): void {
-    if (!physical.alive || this.left) {
+    if (!physical.alive || this.#left || physical.lastTick < this.#hooks.clock.tick) {
       this.discard(physical);
-    } else if (this.#pool.pending > 0) {
+    } else if (this.#supply.pending > 0) {
       this.#busy.delete(physical);
       this.#release(physical);
     } else {
@@ -161,9 +153,47 @@ export class ServerPool implements Home {
     this.#destroy(physical);
   }
 
-  /** Gives generic-pool what was not needed for long. */
+  /** Gives the supply what was not needed for long; what is too old goes. */
   sweep(): void {
-    for (const physical of this.#idle.takeOlder(this.#hooks.clock.tick - this.#keptTicks)) this.#release(physical);
+    const { tick } = this.#hooks.clock;
+    for (const physical of this.#idle.takeExpired(tick)) this.#destroy(physical);
+    for (const physical of this.#idle.takeOlder(tick - this.#keptTicks)) this.#release(physical);
+  }
+
+  /** The server has a role now. One that is the primary no more: idle connections go now, busy ones when they are given back. */
+  adopt(isPrimary: boolean): void {
+    if (this.#wasPrimary && !isPrimary) {
+      this.#supply.expire();
+      this.#closeIdle();
+    }
+    this.#wasPrimary = isPrimary;
+  }
+
+  /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
+  async leave(): Promise<void> {
+    this.#close(givenUp('the server left the group'));
+    this.#cutBusy('the server left the group');
+    await this.#supply.drain();
+  }
+
+  /** The server serves nothing any more: idle connections go, those in use when they are given back, or after `END_GRACE` all the same. */
+  async retire(): Promise<void> {
+    this.#close(givenUp('the server serves nothing any more'));
+    await this.#drain('the server serves nothing any more');
+  }
+
+  /** Ends all: idle connections now, those that run something when it has ended, or after `END_GRACE` all the same. */
+  async end(): Promise<void> {
+    this.#close(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
+    for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
+    await this.#drain('the pool was ended');
+  }
+
+  get stats(): ServerPoolStats {
+    const busy = this.#busy.size;
+    const { size, errors } = this.#supply;
+    const { waits } = this.#line;
+    return { size, idle: size - busy, busy, waiting: this.waiting, waits, errors, picks: this.#picks };
   }
 
   #keep(physical: Physical): void {
@@ -175,31 +205,21 @@ export class ServerPool implements Home {
     this.#idle.push(physical, this.#hooks.clock.tick);
   }
 
-  /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
-  async leave(): Promise<void> {
+  #close(error: Error): void {
     this.#left = true;
-    this.#leaving.abort();
-    this.#line.close(givenUp('the server left the group'));
-    for (const physical of this.#idle.takeOlder(Number.POSITIVE_INFINITY)) this.#destroy(physical);
-    this.#cutBusy('the server left the group');
-    await this.#drain();
+    this.#supply.leave();
+    this.#line.close(error);
+    this.#closeIdle();
   }
 
-  /** Ends all: idle connections now, those that run something when it has ended, or after `END_GRACE` all the same. */
-  async end(): Promise<void> {
-    this.#left = true;
-    this.#leaving.abort();
-    this.#line.close(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
+  #closeIdle(): void {
     for (const physical of this.#idle.takeOlder(Number.POSITIVE_INFINITY)) this.#destroy(physical);
-    for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
-    const grace = setTimeout(() => this.#cutBusy('the pool was ended'), END_GRACE);
-    await this.#drain();
+  }
+
+  async #drain(reason: string): Promise<void> {
+    const grace = setTimeout(() => this.#cutBusy(reason), END_GRACE);
+    await this.#supply.drain();
     clearTimeout(grace);
-  }
-
-  get stats(): { size: number; idle: number; busy: number; waiting: number } {
-    const busy = this.#busy.size;
-    return { size: this.#pool.size, idle: this.#pool.size - busy, busy, waiting: this.waiting };
   }
 
   #cutBusy(reason: string): void {
@@ -209,85 +229,52 @@ export class ServerPool implements Home {
     }
   }
 
-  async #drain(): Promise<void> {
-    await this.#pool.drain();
-    await this.#pool.clear();
-  }
-
-  async #create(): Promise<Resource> {
-    if (this.left) return new FailedConnect(givenUp('the server left the group'));
-    const failure = this.#cooling.error;
-    if (failure !== undefined) return new FailedConnect(failure);
-    try {
-      const physical = await connectTo(this.server, this, this.#config.mysql, this.#leaving.signal, lost =>
-        this.#lost(lost),
-      );
-      this.#cooling.connected();
-      this.#hooks.onConnect(physical);
-      return physical;
-    } catch (error) {
-      // Only what says something about the server makes it cool: a wrong password would be as wrong elsewhere.
-      if (verdict(error as StatementError, connecting(MODE_READWRITE)).report)
-        this.#cooling.failed(error as StatementError);
-      return new FailedConnect(error as StatementError);
-    }
-  }
-
-  async #validate(resource: Resource): Promise<boolean> {
-    if (resource instanceof FailedConnect) return true; // somebody must hear of it; refused here, generic-pool would make the next at once
-    if (!resource.alive) return false;
-    if (performance.now() - resource.idleSince < this.#config.validateAfter) return true;
-    return ping(resource, PING_TIMEOUT);
-  }
-
   #lost(physical: Physical): void {
     if (!this.#busy.has(physical) && !this.left) this.#hooks.onIdleLost(this.server);
-    // Else it is busy: its statement's error does the rest; or back in generic-pool: validation does.
+    // Else it is busy: its statement's error does the rest; or back in the supply, which looks at it.
     if (this.#idle.remove(physical)) this.#destroy(physical);
   }
 
-  /** From generic-pool: one that it kept, validated, or a new one. */
-  async #obtain(): Promise<Physical> {
-    const began = performance.now();
-    let resource = await this.#acquire();
-    while (resource instanceof FailedConnect) {
-      await this.#pool.destroy(resource);
-      if (resource.at >= began) {
-        // Nobody would ever give the others a connection, or not soon.
-        if (this.cooling || this.#busy.size === 0) this.#line.fail(resource.error);
-        throw resource.error;
-      }
-      resource = await this.#acquire(); // that one failed long ago, when generic-pool wanted to keep its minimum
-    }
-    return this.#lent(resource);
+  #wait(patience: Patience): Promise<Physical> {
+    if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(this.#tooManyWait());
+    return this.#line.wait(patience);
   }
 
-  async #acquire(): Promise<Resource> {
-    try {
-      return await this.#pool.acquire();
-    } catch (error) {
-      throw this.left ? givenUp('the server left the group') : this.#allBusy(error);
-    }
+  #obtain(patience: Patience): Promise<Physical> {
+    if (patience.waitUntil === 0) patience.waitUntil = performance.now() + this.#config.acquireTimeout;
+    const late = (physical: Physical): void => {
+      this.#busy.add(physical);
+      this.giveBack(physical);
+    };
+    const onTimeout = (): Error => this.#allBusy(undefined);
+    return within(this.#acquire(), patience.waitUntil, onTimeout, late).then(physical => this.#lent(physical));
+  }
+
+  async #acquire(): Promise<Physical> {
+    const resource = await this.#supply.acquire().catch(cause => {
+      throw this.#left ? givenUp('the server left the group') : this.#allBusy(cause);
+    });
+    if (!(resource instanceof FailedConnect)) return resource;
+    // Nobody would ever give the others a connection, or not soon.
+    if (this.#busy.size === 0 || (this.cooling && !this.#supply.cooling.full)) this.#line.fail(resource.error);
+    throw resource.error;
   }
 
   #lent(physical: Physical): Physical {
     physical.lentAt = this.#hooks.clock.tick;
     this.#busy.add(physical);
+    this.#picks++;
     return physical;
-  }
-
-  /** Nothing that generic-pool could lend, or make, now. */
-  get #allLent(): boolean {
-    return this.#pool.available < 1 && this.#pool.spareResourceCapacity < 1;
   }
 
   /** A connection has gone, so there is room for a new one: it is for whoever waits longest. */
   #serveLine(): void {
-    while (this.#line.length > 0 && !this.left && !this.#allLent) {
+    while (this.#line.length > 0 && !this.left && !this.#supply.exhausted) {
       const waiter = this.#line.next();
-      this.#obtain().then(
-        physical => waiter?.resolve(physical),
-        error => waiter?.reject(error),
+      if (waiter === undefined) return;
+      this.#obtain(waiter).then(
+        physical => waiter.resolve(physical),
+        error => waiter.reject(error),
       );
     }
   }
@@ -307,13 +294,11 @@ export class ServerPool implements Home {
 
   #release(physical: Physical): void {
     const { tick, interval } = this.#hooks.clock;
-    const idle = this.#busy.has(physical) ? 0 : (tick - physical.idleTick) * interval;
-    physical.idleSince = performance.now() - idle;
-    this.#pool.release(physical).then(undefined, () => close(physical));
+    this.#supply.release(physical, this.#busy.has(physical) ? 0 : (tick - physical.idleTick) * interval);
   }
 
   #destroy(physical: Physical): void {
-    this.#pool.destroy(physical).then(undefined, () => close(physical));
+    this.#supply.destroy(physical);
     this.#serveLine();
   }
 }

@@ -1,10 +1,17 @@
-import type { Server, Topology } from '../wire/topology.js';
+import { type Server, STATUS_FAULTY, STATUS_PRIMARY, type Topology } from '../wire/topology.js';
+import type { Conditions } from './chooser.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
-import { ServerPool } from './server-pool.js';
-import type { Waiter } from './waiting-line.js';
+import { serving } from './route.js';
+import { ServerPool, type ServerPoolStats } from './server-pool.js';
+import type { Patience, Waiter } from './waiting-line.js';
 
 /** All connections of one client, one pool per server. Lent, never given: whoever borrows gives back or discards. */
+
+/** One server, and its connections as they are now. */
+export interface ServerStats extends ServerPoolStats {
+  readonly server: Server;
+}
 
 export interface ServerPoolsHooks {
   readonly onConnect: (physical: Physical) => void;
@@ -20,13 +27,14 @@ export interface ServerPoolsHooks {
 /** ms between two looks at what is unneeded and what is overdue. */
 const SWEEP_INTERVAL = 1_000;
 
-export class ServerPools {
+export class ServerPools implements Conditions {
   readonly #config: ClientConfig;
   readonly #hooks: ServerPoolsHooks;
   readonly #pools = new Map<string, ServerPool>();
   readonly #byServer = new WeakMap<Server, ServerPool>();
   readonly #leaving = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
   /** Counts the sweeps. */
   readonly #clock = { tick: 0, interval: SWEEP_INTERVAL };
 
@@ -40,16 +48,41 @@ export class ServerPools {
     return this.#clock.tick;
   }
 
+  /** Callers that wait for a connection. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const pool of this.#pools.values()) waiting += pool.waiting;
+    return waiting;
+  }
+
   cooling(server: Server): boolean {
     return this.#find(server)?.cooling ?? false;
+  }
+
+  inFlight(server: Server): number {
+    return this.#find(server)?.inFlight ?? 0;
+  }
+
+  latency(server: Server): number {
+    return this.#find(server)?.latency.value ?? 0;
+  }
+
+  /** A statement took `ms` on the server. */
+  took(server: Server, ms: number): void {
+    this.#find(server)?.latency.took(ms);
   }
 
   tryLend(server: Server): Physical | undefined {
     return this.#find(server)?.tryLend();
   }
 
-  lend(server: Server): Promise<Physical> {
-    return (this.#find(server) ?? this.#add(server)).lend();
+  lend(server: Server, patience: Patience): Promise<Physical> {
+    return (this.#find(server) ?? this.#add(server)).lend(patience);
+  }
+
+  /** See `ServerPool.lendAdmitted`. */
+  lendAdmitted(server: Server, patience: Patience): Promise<Physical> | undefined {
+    return this.#find(server)?.lendAdmitted(patience);
   }
 
   /** See `ServerPool.queue`. */
@@ -57,20 +90,31 @@ export class ServerPools {
     return this.#find(server)?.queue(waiter) ?? false;
   }
 
-  /** Keeps the pools of the servers that the group has now; the others' connections end at once. */
+  /**
+   * Keeps the pools of the servers that the group has now, and opens the connections that are to be kept to those that serve: a secondary
+   * has them before it becomes the primary.
+   */
   reconcile(topology: Topology): void {
-    const present = new Set(topology.servers.map(key));
+    const present = new Map(topology.servers.map(server => [key(server), server]));
+    const useful = new Set(serving(topology));
     for (const [name, pool] of this.#pools) {
-      if (pool.server.group === topology.group && !present.has(name)) this.#leave(name, pool);
+      if (pool.server.group !== topology.group) continue;
+      const now = present.get(name);
+      if (now === undefined || now.status === STATUS_FAULTY) this.#drop(name, pool, pool.leave());
+      else if (!useful.has(now)) this.#drop(name, pool, pool.retire());
+      else pool.adopt(now.status === STATUS_PRIMARY);
     }
+    if (this.#config.minConnections === 0 || this.#ended) return;
+    for (const server of useful) if (this.#find(server) === undefined) this.#add(server);
   }
 
-  stats(): { server: Server; size: number; idle: number; busy: number; waiting: number }[] {
+  stats(): ServerStats[] {
     return [...this.#pools.values()].map(pool => ({ server: pool.server, ...pool.stats }));
   }
 
   /** Idle connections end now, busy ones when they are given back; resolves when all are gone. */
   async end(): Promise<void> {
+    this.#ended = true;
     clearInterval(this.#timer);
     this.#timer = undefined;
     const ending = [...this.#pools.values()].map(pool => pool.end());
@@ -95,13 +139,13 @@ export class ServerPools {
     return pool;
   }
 
-  #leave(name: string, pool: ServerPool): void {
+  #drop(name: string, { server }: ServerPool, end: Promise<void>): void {
     this.#pools.delete(name);
-    const left = pool.leave().finally(() => {
-      this.#leaving.delete(left);
-      this.#hooks.onDrained(pool.server);
+    const dropped = end.finally(() => {
+      this.#leaving.delete(dropped);
+      this.#hooks.onDrained(server);
     });
-    this.#leaving.add(left);
+    this.#leaving.add(dropped);
   }
 
   #sweep(): void {

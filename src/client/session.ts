@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
+import { whileRunning } from './abort.js';
 import { publishError, publishRoute } from './channels.js';
 import { Chooser } from './chooser.js';
 import { FabricError } from './errors.js';
@@ -9,17 +10,21 @@ import { FabricRpc } from './fabric-rpc.js';
 import { annotate, noServer, unknownGroup } from './failures.js';
 import type { ClientConfig, Target } from './options.js';
 import type { Physical } from './physical.js';
+import { Queued, type QueueEnds } from './queued.js';
 import { Reporter } from './reporter.js';
-import type { Route } from './route.js';
+import type { RequestMode, Route } from './route.js';
 import { ServerPools } from './server-pools.js';
 import { mayCommit, onlyReads } from './sql-words.js';
-import type { Done, Lender, Statement } from './statement.js';
+import type { Done, Hold, Lender, Statement } from './statement.js';
 import { createTopologyCache, type TopologyCache } from './topology-cache.js';
 import { connecting, mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict } from './verdict.js';
-import type { Waiter } from './waiting-line.js';
+import { unlessAborted } from './within.js';
 
 /** ms between two tries while the group has no server for a statement: short at first, for a switchover takes less than 100. */
 const PAUSE = { first: 10, most: 100 };
+
+/** Sent to a server that refused a statement as a read-only one does; ms within which it must answer. */
+const ASK_ROLE = { sql: 'SELECT @@global.read_only + @@global.innodb_read_only AS readOnly', timeout: 5_000 };
 
 /**
  * The one loop of the client: topology → route → lend → on error classify. The parts (cache, rpc, balancers, pools) don't know each other;
@@ -35,6 +40,8 @@ export class Session {
   /** Groups that had servers once: they are waited for when they have none; others do not exist. */
   readonly #seen = new Set<string>();
   readonly #reporter: Reporter;
+  /** The balancer wants to know how long statements take. */
+  readonly #timed: boolean;
   #ended = false;
   /** The balancer's choice that had no idle connection: it was its turn, so `obtain`, which follows in the same tick, begins with it. */
   #passedOver: Server | undefined;
@@ -50,6 +57,7 @@ export class Session {
       onChange: (topology, before) => {
         if (topology.servers.length > 0) this.#seen.add(topology.group);
         this.pools.reconcile(topology);
+        this.#chooser.adopt(topology);
         this.events.topologyChanged(topology, before);
       },
     });
@@ -66,7 +74,13 @@ export class Session {
       onLook: (server, waiting) => this.events.waiting(server, waiting),
       onDrained: server => this.events.drained(server),
     });
-    this.#chooser = new Chooser(config.balancer, server => this.pools.cooling(server));
+    this.#chooser = new Chooser(config.balancer, config.slowStart, this.pools);
+    this.#timed = config.balancer === 'leastLatency' || typeof config.balancer === 'function';
+  }
+
+  /** Opens the connections that are to be kept, before anybody needs one. */
+  warm(group: string): void {
+    if (this.config.minConnections > 0) this.topologies.refresh(group).catch(() => {});
   }
 
   get ended(): boolean {
@@ -76,7 +90,7 @@ export class Session {
   /** Lends to statements that need no session of their own: from the shared pools, for one statement. */
   readonly shared: Lender = {
     take: route => this.take(route),
-    obtain: (route, deadline) => this.obtain(route, deadline),
+    obtain: (route, hold) => this.obtain(route, hold),
     done: (physical, _statement, rows) => {
       if (opensTransaction(rows))
         physical.home.discard(physical); // nobody could commit it, and nobody may inherit it
@@ -89,6 +103,10 @@ export class Session {
 
   /** Runs the statement on a connection of the lender's, again where the error contract allows it. Tells the statement how it ended. */
   run(lender: Lender, statement: Statement): void {
+    if (statement.signal?.aborted) {
+      process.nextTick(() => statement.fail(statement.signal?.reason));
+      return;
+    }
     const physical = this.#ended ? undefined : lender.take(statement.route);
     if (physical !== undefined) this.#send(lender, statement, physical);
     else if (lender !== this.shared || !this.#queue(statement)) this.#obtainAndSend(lender, statement);
@@ -110,7 +128,7 @@ export class Session {
 
   #lendOrRefuse(statement: Statement, server: Server, error: StatementError): void {
     try {
-      this.#lendFailed(error, statement.route, server);
+      this.#lendFailed(error, statement.route, server, statement);
     } catch {
       this.#refuse(statement, error);
       return;
@@ -122,25 +140,42 @@ export class Session {
   take({ group, mode }: Route): Physical | undefined {
     const topology = this.topologies.peek(group);
     if (topology === undefined) return undefined;
-    const server = this.#chooser.choose(topology, mode);
+    const server = this.#choose(topology, mode);
     if (server === undefined) return undefined;
     const physical = this.pools.tryLend(server);
     if (physical === undefined) this.#passedOver = server;
     return physical;
   }
 
+  /** What an application's own balancer throws is told by `obtain`, which asks it again. */
+  #choose(topology: Topology, mode: RequestMode): Server | undefined {
+    try {
+      return this.#chooser.choose(topology, mode);
+    } catch {
+      return undefined;
+    }
+  }
+
   /**
-   * A connection to a server that is right for the route, waiting for a server to be (a failover) until `deadline` (`performance.now()`).
-   * @throws the last connect error, or FabricError: `FABRIC_NO_SERVER`, `FABRIC_UNREACHABLE`, `FABRIC_TIMEOUT`, `FABRIC_CLOSED`.
+   * A connection to a server that is right for the route, waiting for a server to be (a failover) until the hold's deadline.
+   * @throws the last connect error, the reason of the hold's signal, what the balancer throws, or FabricError: `FABRIC_NO_SERVER`,
+   *   `FABRIC_UNREACHABLE`, `FABRIC_TIMEOUT`, `FABRIC_QUEUE_LIMIT`, `FABRIC_CLOSED`.
    */
-  obtain(route: Route, deadline: number): Promise<Physical> {
+  obtain(route: Route, hold: Hold): Promise<Physical> {
+    const { signal } = hold;
+    if (signal === undefined) return this.#obtain(route, hold);
+    if (signal.aborted) return Promise.reject(signal.reason);
+    return unlessAborted(this.#obtain(route, hold), signal, late => late.home.giveBack(late));
+  }
+
+  #obtain(route: Route, hold: Hold): Promise<Physical> {
     const first = this.#passedOver;
     this.#passedOver = undefined;
-    if (first === undefined) return this.#search(route, deadline);
+    if (first === undefined) return this.#search(route, hold);
     // Not awaited: a caller that only waits for its turn goes through here, and each promise counts.
-    return this.pools.lend(first).then(undefined, error => {
-      this.#lendFailed(error, route, first);
-      return this.#search(route, deadline);
+    return this.pools.lend(first, hold).then(undefined, error => {
+      this.#lendFailed(error, route, first, hold);
+      return this.#search(route, hold);
     });
   }
 
@@ -159,40 +194,53 @@ export class Session {
     await this.pools.end();
   }
 
-  async #search(route: Route, deadline: number): Promise<Physical> {
+  async #search(route: Route, hold: Hold): Promise<Physical> {
     for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
       if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
       const topology = await this.topologies.get(route.group);
       if (topology.servers.length === 0 && !this.#seen.has(route.group)) throw unknownGroup(route.group);
-      const { physical, error } = await this.#lendFrom(topology, route);
+      const { physical, error } = await this.#lendFrom(topology, route, hold);
       if (physical !== undefined) return physical;
-      if (performance.now() + pause > deadline) throw error ?? noServer(topology, route, this.config.failoverTimeout);
+      if (performance.now() + pause > hold.deadline)
+        throw error ?? noServer(topology, route, this.config.failoverTimeout);
       await sleep(pause);
+      hold.signal?.throwIfAborted();
+      hold.waitUntil = 0; // it is held for want of a server; waiting for a connection is another wait
       this.topologies.forget(route.group);
     }
   }
 
-  /** Tries each server that may serve until one lends; an unreachable one cools, so the next choice is another. */
-  async #lendFrom(topology: Topology, route: Route): Promise<{ physical?: Physical; error?: StatementError }> {
+  /** Tries each server that may serve until one lends; an unreachable one, or a full one, cools, so the next choice is another. */
+  async #lendFrom(
+    topology: Topology,
+    route: Route,
+    hold: Hold,
+  ): Promise<{ physical?: Physical; error?: StatementError }> {
     let error: StatementError | undefined;
+    let full: Server | undefined;
     for (
       let server = this.#chooser.choose(topology, route.mode);
       server;
       server = this.#chooser.choose(topology, route.mode)
     ) {
       try {
-        return { physical: await this.pools.lend(server) };
+        return { physical: await this.pools.lend(server, hold) };
       } catch (caught) {
         error = caught as StatementError;
-        this.#lendFailed(error, route, server);
+        if (this.#lendFailed(error, route, server, hold).elsewhere) full = server;
         if (!this.pools.cooling(server)) break;
       }
     }
-    return error === undefined ? {} : { error };
+    if (error === undefined) return {};
+    if (full === undefined) return { error };
+    const admitted = this.pools.lendAdmitted(full, hold);
+    if (admitted === undefined) throw error;
+    return { physical: await admitted };
   }
 
   /** @throws the error when another try would not help. */
-  #lendFailed(error: StatementError, route: Route, server: Server): void {
+  #lendFailed(error: StatementError, route: Route, server: Server, hold: Hold): Verdict {
+    if (hold.signal?.aborted) throw error;
     if (error instanceof FabricError) {
       this.events.refused(server, error);
       throw error;
@@ -200,13 +248,14 @@ export class Session {
     const ruling = verdict(error, connecting(route.mode));
     annotate(error, ruling, route, server);
     if (ruling.report) this.events.unreachable(server, error);
-    if (!ruling.retry) throw error;
+    if (!ruling.retry && !ruling.elsewhere) throw error;
     this.#follow(ruling, route.group, server, error);
+    return ruling;
   }
 
   #obtainAndSend(lender: Lender, statement: Statement): void {
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
-    lender.obtain(statement.route, statement.deadline).then(
+    lender.obtain(statement.route, statement).then(
       physical => this.#send(lender, statement, physical),
       (error: StatementError) => this.#refuse(statement, error),
     );
@@ -214,7 +263,8 @@ export class Session {
 
   /** It never came to a server. */
   #refuse(statement: Statement, error: StatementError): void {
-    if (error.fabric === undefined) annotate(error, { outcome: 'not-executed' }, statement.route, null);
+    if (!statement.signal?.aborted && error.fabric === undefined)
+      annotate(error, { outcome: 'not-executed' }, statement.route, null);
     statement.fail(error);
   }
 
@@ -222,21 +272,26 @@ export class Session {
     publishRoute(statement.route, physical.server, statement.retries);
     let taken = false;
     let answered = false;
+    const began = this.#timed ? performance.now() : 0;
     const done: Done = (error, rows, fields) => {
       if (answered) return; // mysql2 tells a timed-out query's callback again when the connection is closed under it
       answered = true;
       if (error) {
         this.#judge(lender, statement, physical, error, taken);
       } else {
+        if (began > 0) this.pools.took(physical.server, performance.now() - began);
         lender.done(physical, statement, rows);
         statement.succeed(rows, fields);
       }
     };
+    const heard: Done = statement.signal === undefined ? done : whileRunning(statement.signal, physical, done);
     try {
-      statement.send(physical.connection, done);
+      statement.send(physical.connection, heard);
       taken = true;
     } catch (error) {
       if (answered) throw error; // the application's own callback threw
+      answered = true;
+      heard(null); // nobody listens to the signal any more
       // mysql2 refused the arguments; nothing was sent. Later, for whoever gets the connection next may be refused in the same way.
       process.nextTick(() => {
         lender.done(physical, statement, undefined);
@@ -252,7 +307,7 @@ export class Session {
       return;
     }
     // 1290 has other causes than read-only (secure_file_priv, ...): only the server can tell.
-    physical.connection.query('SELECT @@global.read_only + @@global.innodb_read_only AS readOnly', (failed, rows) => {
+    physical.connection.query(ASK_ROLE, (failed, rows) => {
       const writable = !failed && Number((rows as { readOnly?: unknown }[])[0]?.readOnly) === 0;
       this.#conclude(lender, statement, physical, error, writable ? 'writable' : 'send');
     });
@@ -278,6 +333,7 @@ export class Session {
       statement.fail(error);
       return;
     }
+    statement.waitUntil = 0;
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
     const pause = Math.min(PAUSE.first * 2 ** statement.retries++, PAUSE.most);
     if (performance.now() + pause > statement.deadline) statement.fail(error);
@@ -289,29 +345,6 @@ export class Session {
     if (ruling.refresh) this.topologies.forget(group);
     if (ruling.report && this.config.reportErrors)
       this.#reporter.report(server, String(error.errno ?? error.code ?? error.name));
-  }
-}
-
-interface QueueEnds {
-  lent(statement: Statement, physical: Physical): void;
-  failed(statement: Statement, server: Server, error: StatementError): void;
-}
-
-/** A statement in the line of a server's pool: one object, for most of a busy application's statements are one. */
-class Queued implements Waiter<Physical> {
-  until = 0;
-  constructor(
-    readonly statement: Statement,
-    readonly server: Server,
-    readonly ends: QueueEnds,
-  ) {}
-
-  resolve(physical: Physical): void {
-    this.ends.lent(this.statement, physical);
-  }
-
-  reject(error: StatementError): void {
-    this.ends.failed(this.statement, this.server, error);
   }
 }
 

@@ -25,8 +25,11 @@ function lightShapeOf<T>(prototype: object): new () => T {
   return Shape as unknown as new () => T;
 }
 
-/** A statement with properties of its own: `{ sql, mode: MODE_READONLY }`. */
-export type RoutedStatement = mysql.QueryOptions & Pick<Properties, 'group' | 'mode'>;
+/**
+ * A statement with properties of its own: `{ sql, mode: MODE_READONLY }`. `signal` calls it off: while it waits, it fails with the signal's
+ * reason; while it runs, its connection is cut, and it fails as FABRIC_ABORTED, in doubt.
+ */
+export type RoutedStatement = mysql.QueryOptions & Pick<Properties, 'group' | 'mode'> & { signal?: AbortSignal };
 
 type Answer<T> = (error: mysql.QueryError | null, result: T, fields: mysql.FieldPacket[]) => unknown;
 

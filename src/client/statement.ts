@@ -1,22 +1,28 @@
 import type mysql from 'mysql2';
+import { signalOf } from './abort.js';
 import { connectionLost, type Physical, type RawConnection } from './physical.js';
 import { type Call, type Callback, PROMISED, type RawQuery, type Verb } from './request.js';
 import type { Route } from './route.js';
 import { QueryShape, SequenceShape } from './shapes.js';
 import type { StatementError } from './verdict.js';
+import type { Patience } from './waiting-line.js';
 
 /** What the session runs: something that can be sent on a connection, again if need be, and be told how it ended. */
 
 export type Done = (error: StatementError | null, rows?: unknown, fields?: unknown) => void;
 
-export interface Statement {
+/** How long something may take to begin. */
+export interface Hold extends Patience {
+  /** `performance.now()` until which it may be held and tried again; 0: not begun to count. */
+  deadline: number;
+}
+
+export interface Statement extends Hold {
   /** The SQL as it was given, for telling what a lost answer means; '' where there is none. */
   readonly text: string;
   readonly route: Route;
   /** What it was called with; undefined: it is none of `query` and `execute`. */
   readonly call: Call | undefined;
-  /** `performance.now()` until which it may be held and tried again; 0: not begun to count. */
-  deadline: number;
   retries: number;
   /** Rows of it reached the application: it cannot be run again. */
   readonly handedOut: boolean;
@@ -32,7 +38,7 @@ export interface Statement {
 export interface Lender {
   /** At once, or undefined. */
   take(route: Route): Physical | undefined;
-  obtain(route: Route, deadline: number): Promise<Physical>;
+  obtain(route: Route, hold: Hold): Promise<Physical>;
   /** The statement ended (well, or with an ordinary error); the connection is as good as before. */
   done(physical: Physical, statement: Statement, rows: unknown): void;
   /** The connection is of no more use. */
@@ -58,6 +64,8 @@ export function isHeader(result: unknown): result is { readonly serverStatus?: n
 /** With a callback, which gets all rows at once. It is also the Query that `query` and `execute` return. */
 export class CallbackStatement extends QueryShape implements Statement {
   deadline = 0;
+  waitUntil = 0;
+  readonly signal: AbortSignal | undefined;
   retries = 0;
   onSettled: () => void = nothing;
   readonly route: Route;
@@ -74,6 +82,7 @@ export class CallbackStatement extends QueryShape implements Statement {
     this.#sql = sql;
     this.#values = values;
     this.#callback = callback;
+    this.signal = signalOf(sql);
   }
 
   get text(): string {
@@ -140,6 +149,8 @@ function once(done: Done): Done {
  */
 export class EventStatement implements Statement {
   deadline = 0;
+  waitUntil = 0;
+  readonly signal: AbortSignal | undefined;
   retries = 0;
   handedOut = false;
   onSettled: () => void = nothing;
@@ -151,6 +162,7 @@ export class EventStatement implements Statement {
     this.route = route;
     this.facade = facade;
     this.call = { verb, sql, values };
+    this.signal = signalOf(sql);
   }
 
   get text(): string {
@@ -220,6 +232,8 @@ export class EventStatement implements Statement {
 /** Any other thing to do on a connection: ping, changeUser, prepare, ... It is also the command that those return. */
 export class TaskStatement extends SequenceShape implements Statement {
   deadline = 0;
+  waitUntil = 0;
+  readonly signal: AbortSignal | undefined;
   retries = 0;
   onSettled: () => void = nothing;
   readonly handedOut = false;
@@ -229,8 +243,15 @@ export class TaskStatement extends SequenceShape implements Statement {
   readonly #task: (connection: mysql.Connection, done: Done) => void;
   readonly #callback: Callback | undefined;
 
-  constructor(route: Route, text: string, task: (connection: mysql.Connection, done: Done) => void, callback: unknown) {
+  constructor(
+    route: Route,
+    text: string,
+    task: (connection: mysql.Connection, done: Done) => void,
+    callback: unknown,
+    signal?: AbortSignal,
+  ) {
     super();
+    this.signal = signal;
     this.route = route;
     this.text = text;
     this.#task = task;

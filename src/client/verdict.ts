@@ -14,8 +14,10 @@ type Kind =
   | 'unsent'
   /** The server takes no writes. */
   | 'read-only'
-  /** The application's own bound passed; says nothing about the server, but the connection is busy for ever. */
+  /** The application's own bound passed, or it gave up; says nothing about the server, but the connection is busy for ever. */
   | 'timeout'
+  /** The server has no room for another connection; says nothing about its health. */
+  | 'full'
   /** The server answered with an ordinary error. */
   | 'answered'
   /** mysql2 itself failed on what it read or was to send (a local file, ...): nobody knows what the connection still carries. */
@@ -49,8 +51,14 @@ const KINDS: Readonly<Record<Exclude<Kind, 'answered' | 'unknown'>, readonly (st
     1290, // ER_OPTION_PREVENTS_STATEMENT: --read-only, --super-read-only (and other options: the session asks the server)
     1792, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836, // ER_READ_ONLY_MODE
+    3100, // ER_RUN_HOOK_ERROR: group replication took the role away before the commit (or did something else: the server is asked)
   ],
-  timeout: ['PROTOCOL_SEQUENCE_TIMEOUT'],
+  timeout: ['PROTOCOL_SEQUENCE_TIMEOUT', 'FABRIC_ABORTED'],
+  full: [
+    1040, // ER_CON_COUNT_ERROR
+    1203, // ER_TOO_MANY_USER_CONNECTIONS
+    1226, // ER_USER_LIMIT_REACHED
+  ],
 };
 
 const kindOfCode = new Map(
@@ -101,6 +109,8 @@ export interface Verdict {
   readonly retry: boolean;
   /** The connection is of no more use. */
   readonly evict: boolean;
+  /** Another server may take it at once; this one is left alone for a moment, and nobody is told. */
+  readonly elsewhere?: boolean;
 }
 
 export function verdict(error: StatementError, at: Circumstances): Verdict {
@@ -109,7 +119,7 @@ export function verdict(error: StatementError, at: Circumstances): Verdict {
 }
 
 function rule(kind: Kind, at: Circumstances): Verdict {
-  if (at.phase === 'connect') return kind === 'answered' ? REFUSED : UNREACHED;
+  if (at.phase === 'connect') return kind === 'full' ? FULL : kind === 'answered' ? REFUSED : UNREACHED;
   switch (kind) {
     case 'lost':
       return lost(at);
@@ -120,6 +130,7 @@ function rule(kind: Kind, at: Circumstances): Verdict {
     case 'timeout':
       return { ...lost(at), refresh: false, report: false, retry: false };
     case 'answered':
+    case 'full':
       return ANSWERED;
     case 'unknown':
       return REFUSED;
@@ -142,8 +153,9 @@ function kindOf(error: StatementError, phase: Phase = 'send'): Kind {
 
 const ANSWERED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: false };
 const AGAIN: Verdict = { outcome: 'not-executed', refresh: false, report: false, retry: true, evict: false };
-/** Wrong password, too many connections: trying again would not help, and the connection is of no use. */
+/** Wrong password: trying again would not help, and the connection is of no use. */
 const REFUSED: Verdict = { outcome: 'answered', refresh: false, report: false, retry: false, evict: true };
+const FULL: Verdict = { ...REFUSED, elsewhere: true };
 const UNREACHED: Verdict = { outcome: 'not-executed', refresh: true, report: true, retry: true, evict: true };
 
 function lost(at: Circumstances): Verdict {

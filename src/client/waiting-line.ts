@@ -1,7 +1,36 @@
 /**
  * Callers that wait for something to come free, first come, first served. All have the same patience, so one timer, for the first in the
- * line, is enough for everybody.
+ * line, is enough for everybody. Whoever comes from another line has waited already: that counts.
  */
+
+/** How long somebody waits, and who may call it off. */
+export interface Patience {
+  /** `performance.now()` until which it waits; 0: it has not begun to wait. The first line sets it, once for all lines. */
+  waitUntil: number;
+  /** Ends the wait when it is aborted. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What `getConnection` takes besides what mysql2's takes. */
+export interface AcquireOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Exactly one of the two is called, once. */
+export interface Waiter<T> extends Patience {
+  resolve(value: T): void;
+  /** @param reason an error of the line's, or what the signal was aborted with. */
+  reject(reason: unknown): void;
+}
+
+/** ms. */
+export interface Waits {
+  readonly count: number;
+  readonly mean: number;
+  readonly max: number;
+  readonly last: number;
+}
+
 export class WaitingLine<T> {
   readonly #patience: number;
   readonly #onTimeout: () => Error;
@@ -10,6 +39,10 @@ export class WaitingLine<T> {
   #head = 0;
   /** Runs on when the line is empty, but keeps no process alive then: the next caller comes soon. */
   #timer: NodeJS.Timeout | undefined;
+  #timerDue = 0;
+  readonly #waits = { count: 0, total: 0, max: 0, last: 0 };
+  /** What stops listening to the signal of those who have one. */
+  readonly #deaf = new Map<Waiter<T>, () => void>();
 
   /**
    * @param patience ms that each waits at most.
@@ -24,11 +57,27 @@ export class WaitingLine<T> {
     return this.#line.length - this.#head;
   }
 
+  /** The waits that have ended, however they did. */
+  get waits(): Waits {
+    const { count, total, max, last } = this.#waits;
+    return { count, mean: count === 0 ? 0 : total / count, max, last };
+  }
+
   join(waiter: Waiter<T>): void {
-    waiter.until = performance.now() + this.#patience;
-    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), this.#patience);
-    else if (this.length === 0) this.#timer.ref();
-    this.#line.push(waiter);
+    const now = performance.now();
+    if (waiter.waitUntil === 0) waiter.waitUntil = now + this.#patience;
+    if (waiter.signal !== undefined) this.#heed(waiter, waiter.signal);
+    const wasEmpty = this.length === 0;
+    this.#insert(waiter);
+    if (this.#timer === undefined || waiter.waitUntil < this.#timerDue) this.#schedule(waiter.waitUntil, now);
+    else if (wasEmpty) this.#timer.ref();
+  }
+
+  /** As `join`, with a promise. */
+  wait(patience: Patience): Promise<T> {
+    if (patience.waitUntil === 0) patience.waitUntil = performance.now() + this.#patience;
+    const { waitUntil, signal } = patience;
+    return new Promise((resolve, reject) => this.join({ resolve, reject, waitUntil, signal }));
   }
 
   /** The first in the line, who leaves it. */
@@ -37,14 +86,14 @@ export class WaitingLine<T> {
     if (waiter === undefined) return undefined;
     this.#line[this.#head] = undefined; // kept, it would grow old with all that hangs on it, and cost the garbage collector dear
     this.#head++;
-    if (this.length === 0) this.#timer?.unref();
+    this.#left(waiter);
     if (this.length === 0 || this.#head >= COMPACT_AT) this.#compact();
     return waiter;
   }
 
   /** Everybody's wait ends with `error`. */
   fail(error: Error): void {
-    for (let waiter = this.next(); waiter !== undefined; waiter = this.next()) waiter.reject(error);
+    for (let left = this.length; left > 0; left--) this.next()?.reject(error); // some may come back
   }
 
   /** Nobody may join any more. */
@@ -53,29 +102,61 @@ export class WaitingLine<T> {
     clearTimeout(this.#timer);
   }
 
+  /** Before those who began to wait later. Only who waited elsewhere before is not the last. */
+  #insert(waiter: Waiter<T>): void {
+    const line = this.#line;
+    let at = line.length;
+    while (at > this.#head && (line[at - 1] as Waiter<T>).waitUntil > waiter.waitUntil) at--;
+    if (at === line.length) line.push(waiter);
+    else line.splice(at, 0, waiter);
+  }
+
+  #heed(waiter: Waiter<T>, signal: AbortSignal): void {
+    const leave = (): void => {
+      const at = this.#line.indexOf(waiter, this.#head);
+      this.#line.splice(at, 1);
+      this.#left(waiter);
+      waiter.reject(signal.reason);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    this.#deaf.set(waiter, () => signal.removeEventListener('abort', leave));
+  }
+
+  #left(waiter: Waiter<T>): void {
+    if (this.length === 0) this.#timer?.unref();
+    if (waiter.signal !== undefined) {
+      this.#deaf.get(waiter)?.();
+      this.#deaf.delete(waiter);
+    }
+    const waits = this.#waits;
+    const waited = performance.now() - waiter.waitUntil + this.#patience;
+    waits.count++;
+    waits.total += waited;
+    waits.last = waited;
+    if (waited > waits.max) waits.max = waited;
+  }
+
   #compact(): void {
     this.#line = this.#line.slice(this.#head);
     this.#head = 0;
+  }
+
+  #schedule(due: number, now: number): void {
+    clearTimeout(this.#timer);
+    this.#timerDue = due;
+    this.#timer = setTimeout(() => this.#expire(), Math.max(1, due - now));
   }
 
   #expire(): void {
     this.#timer = undefined;
     const now = performance.now();
     // Timers may come a moment early.
-    while ((this.#line[this.#head]?.until ?? Number.POSITIVE_INFINITY) <= now + 1)
+    while ((this.#line[this.#head]?.waitUntil ?? Number.POSITIVE_INFINITY) <= now + 1)
       this.next()?.reject(this.#onTimeout());
     const first = this.#line[this.#head];
-    if (first !== undefined) this.#timer ??= setTimeout(() => this.#expire(), first.until - now);
+    if (first !== undefined && this.#timer === undefined) this.#schedule(first.waitUntil, now);
   }
 }
 
 /** Served callers are dropped this many at a time, so that leaving the line costs the same however long it is. */
 const COMPACT_AT = 1_000;
-
-/** Exactly one of the two is called, once. */
-export interface Waiter<T> {
-  resolve(value: T): void;
-  reject(error: Error): void;
-  /** `performance.now()` until which it waits; the line sets it. */
-  until: number;
-}

@@ -1,5 +1,5 @@
 import { Bench } from 'tinybench';
-import { balancers } from '../../src/client/balancers.js';
+import { balancers, type Load } from '../../src/client/balancers.js';
 import type { Server } from '../../src/wire/topology.js';
 
 /** What one choice among three servers costs, for each balancer. */
@@ -12,13 +12,15 @@ export interface PickFigures {
 
 const PICKS_PER_RUN = 1_000;
 
+const LOAD: Load = { inFlight: ({ port }) => port & 3, latency: ({ weight }) => weight };
+
 export async function benchPicks(): Promise<PickFigures[]> {
   const bench = new Bench({ time: 500 });
   for (const [name, create] of Object.entries(balancers)) {
     const pick = create();
     const servers = [1, 0.5, 0.25].map(server);
     bench.add(name, () => {
-      for (let i = 0; i < PICKS_PER_RUN; i++) pick(servers);
+      for (let i = 0; i < PICKS_PER_RUN; i++) pick(servers, LOAD);
     });
   }
   await bench.run();

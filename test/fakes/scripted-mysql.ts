@@ -10,6 +10,8 @@ export interface ScriptedMysql {
   readonly sockets: Set<Socket>;
   /** Connections ever made. */
   connections: number;
+  /** Number of the error that new connections are refused with; 0: they are admitted. */
+  refusal: number;
   /** What a statement is answered with. Default: OK. */
   script: (sql: string, answer: Answer) => void;
   close(): Promise<void>;
@@ -34,7 +36,13 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
     mysql.connections += 1;
     socket.on('error', () => {});
     socket.on('close', () => mysql.sockets.delete(socket));
+    if (mysql.refusal !== 0) {
+      answerOn(socket, 0).error(mysql.refusal, '08004', 'refused');
+      socket.end();
+      return;
+    }
     let greeted = false;
+    const prepared: string[] = [];
     let buffered = Buffer.alloc(0);
     send(socket, 0, greeting(mysql.connections));
     socket.on('data', chunk => {
@@ -43,21 +51,23 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
         const length = buffered.readUIntLE(0, 3);
         const payload = buffered.subarray(4, 4 + length);
         buffered = buffered.subarray(4 + length);
-        if (greeted) command(socket, payload);
+        if (greeted) command(socket, payload, prepared);
         else send(socket, 2, ok());
         greeted = true;
       }
     });
   });
-  const command = (socket: Socket, payload: Buffer): void => {
-    const answer = answerOn(socket);
+  const run = (socket: Socket, sql: string): void => {
+    mysql.statements.push(sql);
+    mysql.script(sql, answerOn(socket));
+  };
+  const command = (socket: Socket, payload: Buffer, prepared: string[]): void => {
+    const text = payload.subarray(1).toString('utf8');
     if (payload[0] === 1) socket.end();
-    else if (payload[0] !== 3) answer.ok();
-    else {
-      const sql = payload.subarray(1).toString('utf8');
-      mysql.statements.push(sql);
-      mysql.script(sql, answer);
-    }
+    else if (payload[0] === 3) run(socket, text);
+    else if (payload[0] === 0x16) send(socket, 1, preparedAs(prepared.push(text)));
+    else if (payload[0] === 0x17) run(socket, prepared[payload.readUInt32LE(1) - 1] ?? '');
+    else if (payload[0] !== 0x19) answerOn(socket).ok(); // the closing of a prepared statement is not answered
   };
   await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
   const mysql: ScriptedMysql = {
@@ -65,6 +75,7 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
     statements: [],
     sockets: new Set(),
     connections: 0,
+    refusal: 0,
     script: (_sql, answer) => answer.ok(),
     async close() {
       for (const socket of mysql.sockets) socket.destroy();
@@ -74,12 +85,12 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
   return mysql;
 }
 
-function answerOn(socket: Socket): Answer {
+function answerOn(socket: Socket, sequence = 1): Answer {
   return {
     ok: status => send(socket, 1, ok(status)),
     error: (errno, sqlState, message) => {
       const head = Buffer.from([0xff, errno & 0xff, errno >> 8]);
-      send(socket, 1, Buffer.concat([head, Buffer.from(`#${sqlState}${message}`)]));
+      send(socket, sequence, Buffer.concat([head, Buffer.from(`#${sqlState}${message}`)]));
     },
     rows: (values, complete = true, name = 'a', end = eof()) => {
       send(socket, 1, Buffer.from([1]));
@@ -103,6 +114,13 @@ function send(socket: Socket, sequence: number, payload: Buffer): void {
 const text = (value: string): Buffer => Buffer.concat([Buffer.from([Buffer.byteLength(value)]), Buffer.from(value)]);
 const ok = (status = AUTOCOMMIT): Buffer => Buffer.from([0, 0, 0, status & 0xff, status >> 8, 0, 0]);
 const eof = (status = AUTOCOMMIT): Buffer => Buffer.from([0xfe, 0, 0, status, 0]);
+
+/** The answer to a statement without parameters and columns. */
+function preparedAs(id: number): Buffer {
+  const answer = Buffer.alloc(12);
+  answer.writeUInt32LE(id, 1);
+  return answer;
+}
 
 function column(name: string): Buffer {
   const names = ['def', '', '', '', name, name].map(text);

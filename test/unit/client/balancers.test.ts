@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Balancer, balancers } from '../../../src/client/balancers.js';
+import { type Balancer, balancers, type Load, ownBalancer } from '../../../src/client/balancers.js';
 import type { Server } from '../../../src/wire/topology.js';
 
 const create = balancers.weightedRoundRobin;
+
+const AT_REST: Load = { inFlight: () => 0, latency: () => 0 };
 
 function server(uuid: string, weight: number): Server {
   return { uuid, group: 'g', host: uuid, port: 3306, mode: 1, status: 2, weight };
@@ -14,7 +16,7 @@ function servers(...weights: number[]): Server[] {
 }
 
 function picks(balancer: Balancer, candidates: readonly Server[], count: number): string[] {
-  return Array.from({ length: count }, () => balancer(candidates).uuid);
+  return Array.from({ length: count }, () => balancer(candidates, AT_REST).uuid);
 }
 
 /** The most by which any server's count ever differs from its exact share. */
@@ -69,15 +71,11 @@ describe('weightedRoundRobin', () => {
     expect(Math.max(...gaps)).toBeLessThanOrEqual(6);
   });
 
-  it('always picks the only one', () => {
-    expect(new Set(picks(create(), servers(0.3), 10))).toEqual(new Set(['s0']));
-  });
-
   it('keeps no state that another balancer shares', () => {
     const candidates = servers(1, 1);
     const first = create();
     const expected = picks(create(), candidates, 4);
-    first(candidates);
+    first(candidates, AT_REST);
     expect(picks(create(), candidates, 4)).toEqual(expected);
   });
 
@@ -85,7 +83,14 @@ describe('weightedRoundRobin', () => {
     const refreshed = create();
     const steady = create();
     const candidates = servers(1, 0.5, 0.25);
-    const after = Array.from({ length: 140 }, () => refreshed(candidates.map(each => ({ ...each }))).uuid);
+    const after = Array.from(
+      { length: 140 },
+      () =>
+        refreshed(
+          candidates.map(each => ({ ...each })),
+          AT_REST,
+        ).uuid,
+    );
     expect(after).toEqual(picks(steady, candidates, 140));
   });
 
@@ -113,18 +118,166 @@ describe('weightedRoundRobin', () => {
       { numRuns: 100 },
     );
   });
+});
+
+const ALL: Readonly<Record<string, () => Balancer>> = {
+  ...balancers,
+  'a function': () => ownBalancer(candidates => candidates[0] as Server),
+};
+
+const loads = fc.array(fc.record({ inFlight: fc.nat(50), latency: fc.double({ min: 0, max: 5_000, noNaN: true }) }), {
+  minLength: 9,
+  maxLength: 9,
+});
+
+/** Loads by the number in the server's name. */
+function loadOf(given: readonly { inFlight: number; latency: number }[]): Load {
+  const at = ({ uuid }: Server) => given[Number(uuid.slice(1))] ?? { inFlight: 0, latency: 0 };
+  return { inFlight: each => at(each).inFlight, latency: each => at(each).latency };
+}
+
+/** How often each was picked. */
+function counts(candidates: readonly Server[], picked: readonly string[]): number[] {
+  return candidates.map(({ uuid }) => picked.filter(each => each === uuid).length);
+}
+
+describe.each(Object.entries(ALL))('every balancer: %s', (_name, make) => {
+  it('picks one of the candidates, whatever their weights, loads and changes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(weights, loads), { minLength: 1, maxLength: 12 }), rounds => {
+        const balancer = make();
+        for (const [given, load] of rounds) {
+          const candidates = servers(...given);
+          for (let n = 0; n < 5; n += 1) expect(candidates).toContain(balancer(candidates, loadOf(load)));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('always picks the only one', () => {
+    expect(new Set(picks(make(), servers(0.3), 10))).toEqual(new Set(['s0']));
+  });
+
+  it('does not change the candidates', () => {
+    const candidates = Object.freeze(servers(1, 0.5, 0.25).map(each => Object.freeze(each)));
+    expect(picks(make(), candidates, 100)).toHaveLength(100);
+  });
 
   it('a pick allocates nothing', () => {
-    const balancer = create();
+    const balancer = make();
     const candidates = servers(1, 0.5, 0.25, 0.125);
-    picks(balancer, candidates, 1_000);
+    const load: Load = { inFlight: ({ port }) => port & 3, latency: ({ weight }) => weight };
     const run = (count: number): number => {
       const before = process.memoryUsage().heapUsed;
-      for (let n = 0; n < count; n += 1) balancer(candidates);
+      for (let n = 0; n < count; n += 1) balancer(candidates, load);
       return process.memoryUsage().heapUsed - before;
     };
     run(100_000);
     const grown = Math.min(...Array.from({ length: 5 }, () => run(100_000)));
     expect(grown).toBeLessThan(400_000); // 4 bytes per pick: no object is that small
+  });
+});
+
+describe.each(Object.entries(balancers))('each of ours: %s', (_name, make) => {
+  it('forgets nobody while all are at rest', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 9 }), size => {
+        const candidates = servers(...Array.from({ length: size }, () => 1));
+        expect(new Set(picks(make(), candidates, 60 * size)).size).toBe(size);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+const PICKS = 30_000;
+/** Six times the standard deviation of a share of that many random picks. */
+const CHANCE = 6 * Math.sqrt(0.25 / PICKS);
+
+describe('shares', () => {
+  it.each(['roundRobin', 'random', 'leastLatency'] as const)('are equal, whatever the weights: %s', name => {
+    const candidates = servers(1, 0.5, 0.01);
+    for (const count of counts(candidates, picks(balancers[name](), candidates, PICKS)))
+      expect(Math.abs(count / PICKS - 1 / 3)).toBeLessThan(CHANCE);
+  });
+
+  it('of roundRobin are off by less than one pick', () => {
+    const candidates = servers(1, 1, 1, 1, 1);
+    expect(worstDeviation(candidates, picks(balancers.roundRobin(), candidates, 77))).toBeLessThan(1);
+  });
+
+  it('of two at rest are as their weights: leastBusy', () => {
+    const candidates = servers(0.75, 0.25);
+    const [heavy = 0] = counts(candidates, picks(balancers.leastBusy(), candidates, PICKS));
+    expect(Math.abs(heavy / PICKS - 0.75)).toBeLessThan(CHANCE);
+  });
+});
+
+describe('leastBusy', () => {
+  it('never picks the one that is busiest for its weight', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 50 }), { minLength: 2, maxLength: 9 }), busy => {
+        const candidates = servers(...busy.map((_, i) => 1 / (i + 1)));
+        const scaled = busy.map((inFlight, i) => inFlight * (i + 1));
+        const most = Math.max(...scaled);
+        fc.pre(scaled.filter(each => each === most).length === 1);
+        const balancer = balancers.leastBusy();
+        const load = loadOf(busy.map(inFlight => ({ inFlight, latency: 0 })));
+        for (let n = 0; n < 50; n += 1) expect(balancer(candidates, load).uuid).not.toBe(`s${scaled.indexOf(most)}`);
+      }),
+    );
+  });
+
+  it('comes to shares by weight when statements take their time', () => {
+    const candidates = servers(1, 0.5);
+    const balancer = balancers.leastBusy();
+    const inFlight = [0, 0];
+    const load: Load = { inFlight: ({ uuid }) => inFlight[Number(uuid.slice(1))] ?? 0, latency: () => 0 };
+    const running: number[] = [];
+    const served = [0, 0];
+    for (let n = 0; n < 3_000; n += 1) {
+      const at = Number(balancer(candidates, load).uuid.slice(1));
+      inFlight[at] = (inFlight[at] ?? 0) + 1;
+      served[at] = (served[at] ?? 0) + 1;
+      running.push(at);
+      if (running.length > 60) {
+        const place = running.indexOf(n % 3 === 0 ? 1 : 0); // each server ends statements at the speed of its weight
+        for (const ended of place < 0 ? [] : running.splice(place, 1)) inFlight[ended] = (inFlight[ended] ?? 0) - 1;
+      }
+    }
+    expect(served[0]).toBeGreaterThan((served[1] ?? 0) * 1.6);
+    expect(served[0]).toBeLessThan((served[1] ?? 0) * 2.4);
+  });
+});
+
+describe('leastLatency', () => {
+  const load = loadOf([
+    { inFlight: 0, latency: 2 },
+    { inFlight: 0, latency: 8 },
+    { inFlight: 0, latency: 4 },
+  ]);
+
+  it('picks the quickest', () => {
+    expect(new Set(picks((given, _none) => balancers.leastLatency()(given, load), servers(1, 1, 1), 20))).toEqual(
+      new Set(['s0']),
+    );
+  });
+
+  it('until it is so busy that another answers sooner', () => {
+    const crowded: Load = { ...load, inFlight: ({ uuid }) => (uuid === 's0' ? 2 : 0) };
+    expect(balancers.leastLatency()(servers(1, 1, 1), crowded).uuid).toBe('s2');
+  });
+
+  it('asks one of which nothing is known', () => {
+    const unknown: Load = { ...load, latency: each => (each.uuid === 's1' ? 0 : load.latency(each)) };
+    expect(balancers.leastLatency()(servers(1, 1, 1), unknown).uuid).toBe('s1');
+  });
+});
+
+describe("an application's own function", () => {
+  it.each([undefined, null, 's0', { uuid: 's0' }])('that returns %j is an error that names the option', answer => {
+    const balancer = ownBalancer(() => answer as never);
+    expect(() => balancer(servers(1, 1), AT_REST)).toThrow(expect.objectContaining({ option: 'balancer' }));
   });
 });
