@@ -1,5 +1,4 @@
 import type { Server } from '../wire/topology.js';
-import type { Balancer } from './balancers.js';
 
 /**
  * Smooth weighted round-robin. After any number of picks each server's count differs from its exact share by less than one, and no server
@@ -8,7 +7,7 @@ import type { Balancer } from './balancers.js';
  *
  * What a server is owed survives a change of the candidates, so a topology refresh does not start the round anew.
  */
-export function weightedRoundRobin(): Balancer {
+export function weightedRoundRobin(): (candidates: readonly Server[]) => Server {
   let known: readonly Server[] = [];
   let shares = new Float64Array(0);
   let owed = new Float64Array(0);
