@@ -12,6 +12,8 @@ export interface ScriptedMysql {
   connections: number;
   /** Number of the error that new connections are refused with; 0: they are admitted. */
   refusal: number;
+  /** New connections are greeted when this is settled. */
+  admission: Promise<unknown>;
   /** What a statement is answered with. Default: OK. */
   script: (sql: string, answer: Answer) => void;
   close(): Promise<void>;
@@ -44,7 +46,8 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
     let greeted = false;
     const prepared: string[] = [];
     let buffered = Buffer.alloc(0);
-    send(socket, 0, greeting(mysql.connections));
+    const id = mysql.connections;
+    mysql.admission.then(() => send(socket, 0, greeting(id)));
     socket.on('data', chunk => {
       buffered = Buffer.concat([buffered, chunk]);
       while (buffered.length >= 4 && buffered.length >= 4 + buffered.readUIntLE(0, 3)) {
@@ -76,6 +79,7 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
     sockets: new Set(),
     connections: 0,
     refusal: 0,
+    admission: Promise.resolve(),
     script: (_sql, answer) => answer.ok(),
     async close() {
       for (const socket of mysql.sockets) socket.destroy();
