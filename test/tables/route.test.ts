@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { candidates, lastResort } from '../../src/client/route.js';
+import { candidates, lastResort, NOWHERE } from '../../src/client/route.js';
 import {
   MODE_NAMES,
   MODE_READONLY,
@@ -110,4 +110,8 @@ describe('a group', () => {
     expect(candidates(topology, MODE_READONLY)).toBe(candidates(topology, MODE_READONLY));
     expect(candidates(topology, MODE_READWRITE)).toBe(candidates(topology, MODE_WRITEONLY));
   });
+});
+
+it('a statement without a group is for none, and would write', () => {
+  expect(NOWHERE).toEqual({ group: '', mode: MODE_READWRITE });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { connectionLost, givenUp } from '../../src/client/physical.js';
 import {
   type Circumstances,
+  connecting,
   mayBeReadOnly,
   type StatementError,
   type Verdict,
@@ -183,6 +184,10 @@ describe('verdict', () => {
       if (retry) expect(outcome, name).toBe('not-executed');
     }
   });
+});
+
+it('before there is a connection nothing was sent, whatever the mode', () => {
+  for (const mode of [1, 2, 3] as const) expect(connecting(mode)).toEqual({ ...SITUATIONS.connect, mode });
 });
 
 describe('mayBeReadOnly', () => {

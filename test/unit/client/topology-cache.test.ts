@@ -107,7 +107,30 @@ describe('the TTL', () => {
   });
 });
 
+describe('get, when something is known', () => {
+  it('asks nobody while it is fresh, and waits for the new one when it is not', async () => {
+    const cache = create();
+    await cache.get('g');
+    await pass(900);
+    await cache.get('g');
+    expect(asked).toHaveLength(1);
+    answer = async () => topologyOf(2);
+    await pass(200);
+    expect((await cache.get('g')).servers).toMatchObject([{ port: 2 }]);
+    expect(asked).toHaveLength(2);
+  });
+});
+
 describe('forget', () => {
+  it('of a group that nobody asked for yet doubts nothing', async () => {
+    const cache = create(60_000);
+    cache.forget('g');
+    await cache.get('g');
+    await cache.get('g');
+    expect(cache.peek('g')).toBeDefined();
+    expect(asked).toHaveLength(1);
+  });
+
   it('makes the next one ask, though the TTL has not passed', async () => {
     const cache = create(60_000);
     await cache.get('g');
@@ -141,6 +164,19 @@ describe('while no node answers', () => {
     }
     expect(asked.length).toBeGreaterThan(4);
     expect(asked.length).toBeLessThan(10);
+  });
+
+  it('whoever peeks asks no more often', async () => {
+    const cache = create();
+    await cache.get('g');
+    answer = down;
+    await pass(1_100);
+    for (let n = 0; n < 100; n += 1) {
+      cache.peek('g');
+      await pass(50);
+    }
+    expect(asked.length).toBeGreaterThan(4);
+    expect(asked.length).toBeLessThan(8);
   });
 
   it('a topology in doubt is served all the same', async () => {
@@ -199,6 +235,30 @@ describe('changes', () => {
     answer = async () => topologyOf(2);
     const second = await cache.refresh('g');
     expect(changes).toEqual([first, second]);
+  });
+
+  it.each([
+    ['the TTL', { ttl: 2 }],
+    ['a server that came', { servers: [aServer(1), aServer(2)] }],
+    ['a server that came before the others', { servers: [aServer(2), aServer(1)] }],
+    ['all that went', { servers: [] }],
+  ])('of %s', async (_name, change) => {
+    const cache = create();
+    await cache.get('g');
+    answer = async () => ({ ...topologyOf(1), ...change });
+    await cache.refresh('g');
+    expect(changes).toHaveLength(2);
+  });
+
+  it('of the second of two servers, and of one that went', async () => {
+    answer = async () => ({ ...topologyOf(1), servers: [aServer(1), aServer(2)] });
+    const cache = create();
+    await cache.get('g');
+    answer = async () => ({ ...topologyOf(1), servers: [aServer(1), aServer(3)] });
+    await cache.refresh('g');
+    answer = async () => topologyOf(1);
+    await cache.refresh('g');
+    expect(changes).toHaveLength(3);
   });
 
   it.each(['uuid', 'host', 'port', 'mode', 'status', 'weight'] as const)('of a server: %s', async field => {
