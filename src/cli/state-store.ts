@@ -1,5 +1,6 @@
 import { type Config, complete } from '../fabric/config-file.js';
-import { type FabricOptions, parseFabricOptions, type StorageOptions } from '../fabric/options.js';
+import type { FabricOptions, StorageOptions } from '../fabric/option-table.js';
+import { parseFabricOptions } from '../fabric/options.js';
 import { setupStorage, teardownStorage } from '../fabric/store/create.js';
 import { CliError } from './failure.js';
 import { TOOL } from './help.js';

@@ -1,4 +1,4 @@
-import type { EndpointOptions, FabricOptions } from './options.js';
+import type { EndpointOptions, FabricOptions } from './option-table.js';
 import { hashPassword, PROTOCOLS, type Protocol } from './passwords.js';
 import { type Caller, SUPERADMIN } from './roles.js';
 import type { Store, UserRecord } from './store/store.js';

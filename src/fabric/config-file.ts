@@ -13,7 +13,8 @@ import {
 } from './config-keys.js';
 import type { LogLevel } from './log.js';
 import { parseAddress } from './model.js';
-import { type FabricNodeOptions, type OptionError, XMLRPC_PORT } from './options.js';
+import { XMLRPC_PORT } from './option-table.js';
+import type { FabricNodeOptions, OptionError } from './options.js';
 
 /** The configuration of a node and of those who call it: what the command line says, then the environment, then fabric.cfg, then the defaults. */
 

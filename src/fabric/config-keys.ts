@@ -1,5 +1,5 @@
 import { LOG_LEVELS } from './log.js';
-import { OPTION_TABLE, type OptionRow } from './options.js';
+import { OPTION_TABLE, type OptionRow } from './option-table.js';
 
 /** The keys of fabric.cfg: those of the option table in the original's spelling, the log's, and those of the original that mean nothing here. */
 

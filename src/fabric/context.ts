@@ -1,5 +1,5 @@
 import type { Log } from './log.js';
-import type { FabricOptions } from './options.js';
+import type { FabricOptions } from './option-table.js';
 import type { Replication } from './replication/replication.js';
 import type { Store } from './store/store.js';
 

@@ -1,6 +1,6 @@
 import { configuredUsers, hasSuperadmin } from './accounts.js';
 import { CommandError } from './errors.js';
-import type { FabricOptions } from './options.js';
+import type { FabricOptions } from './option-table.js';
 import { PROTOCOLS, type Protocol } from './passwords.js';
 import { type Caller, ROLES, SUPERADMIN } from './roles.js';
 import type { UserRecord } from './store/store.js';

@@ -4,7 +4,7 @@ import { parseSync } from 'oxc-parser';
 import { describe, expect, it } from 'vitest';
 import { commandsManual } from '../../scripts/commands-manual.js';
 import { parseOptions } from '../../src/client/options.js';
-import { OPTION_TABLE } from '../../src/fabric/options.js';
+import { OPTION_TABLE } from '../../src/fabric/option-table.js';
 import { readSources } from './import-graph.js';
 
 /** What the manual says is what the sources say. */

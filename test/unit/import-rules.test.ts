@@ -23,7 +23,7 @@ const RULES: readonly Rule[] = [
   // The commands for their names and help, the calls, the configuration, and a node for `manage start`.
   {
     from: /^cli\//,
-    may: /^(cli\/|wire\/(reply|xmlrpc)\.ts$|client\/(fabric-rpc|rpc-endpoint|errors)\.ts$|fabric\/(commands\/(all|bind|define)|node|config-(file|ini|keys)|options|log|store\/create)\.ts$|pino$)/,
+    may: /^(cli\/|wire\/(reply|xmlrpc)\.ts$|client\/(fabric-rpc|rpc-endpoint|errors)\.ts$|fabric\/(commands\/(all|bind|define)|node|config-(file|ini|keys)|option(s|-table)|log|store\/create)\.ts$|pino$)/,
   },
   { from: /^wire\//, may: /^(wire\/|xmlrpc\/lib\/(customtype|deserializer|serializer)\.js$)/, notOfNode: IMPURE },
   { from: /^client\//, may: /^(client\/|wire\/|mysql2(\/promise)?$|lru-cache$|generic-pool$)/ },

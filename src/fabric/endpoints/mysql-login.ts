@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Accounts } from '../accounts.js';
-import type { EndpointOptions } from '../options.js';
+import type { EndpointOptions } from '../option-table.js';
 import { sha1 } from '../passwords.js';
 
 /** `mysql_native_password`: the client proves that it knows the password without sending it. Pure. */

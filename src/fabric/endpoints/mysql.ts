@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { createAccounts } from '../accounts.js';
 import type { CommandContext } from '../commands/define.js';
-import { MYSQL_PORT, type MysqlOptions } from '../options.js';
+import { MYSQL_PORT, type MysqlOptions } from '../option-table.js';
 import { createClients, type Endpoint, listen } from './listener.js';
 import { createAnswers } from './mysql-answers.js';
 import { requireServerHalf } from './mysql-connection.js';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { type EndpointOptions, optionError, type XmlRpcOptions } from '../options.js';
+import type { EndpointOptions, XmlRpcOptions } from '../option-table.js';
+import { optionError } from '../options.js';
 
 /** The certificates of an endpoint. */
 

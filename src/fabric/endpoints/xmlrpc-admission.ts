@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { DigestGuard } from '../../wire/digest.js';
 import { type Accounts, ANYBODY } from '../accounts.js';
-import type { EndpointOptions } from '../options.js';
+import type { EndpointOptions } from '../option-table.js';
 import type { Caller } from '../roles.js';
 import type { WrongPasswords } from './wrong-passwords.js';
 

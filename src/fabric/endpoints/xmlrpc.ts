@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createAccounts } from '../accounts.js';
 import type { CommandContext } from '../commands/define.js';
-import { XMLRPC_PORT, type XmlRpcOptions } from '../options.js';
+import { XMLRPC_PORT, type XmlRpcOptions } from '../option-table.js';
 import { HttpClient, type HttpClientLimits } from './http-client.js';
 import { createClients, type Endpoint, listen } from './listener.js';
 import { readCertificates } from './tls.js';

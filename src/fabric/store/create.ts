@@ -1,6 +1,6 @@
 import { missingAdmins } from '../accounts.js';
 import { parseAddress } from '../model.js';
-import type { FabricOptions, StorageOptions } from '../options.js';
+import type { FabricOptions, StorageOptions } from '../option-table.js';
 import { createMemoryStore } from './memory.js';
 import { createMysqlDatabase } from './mysql.js';
 import { dropTables } from './schema.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type FabricNodeOptions, OPTION_TABLE, parseFabricOptions } from '../../../src/fabric/options.js';
+import { OPTION_TABLE } from '../../../src/fabric/option-table.js';
+import { type FabricNodeOptions, parseFabricOptions } from '../../../src/fabric/options.js';
 
 const minimal: FabricNodeOptions = {
   servers: { password: 'secret' },
