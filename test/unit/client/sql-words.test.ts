@@ -161,6 +161,6 @@ describe('the words of a statement', () => {
   it.each(HOSTILE)('take linear time: %s', (_name, sql) => {
     const began = performance.now();
     says(sql);
-    expect(performance.now() - began).toBeLessThan(1_000); // a quadratic one takes minutes
+    expect(performance.now() - began).toBeLessThan(5_000); // a quadratic one takes minutes
   });
 });
