@@ -33,6 +33,7 @@ export type {
   FabricPoolOptions,
   Properties,
   Target,
+  TelemetryOptions,
 } from './options.js';
 export type { ServerStats } from './server-pools.js';
 export type { Waits } from './waiting-line.js';

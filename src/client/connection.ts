@@ -243,11 +243,13 @@ export class FabricConnection extends ConnectionShape {
     const { route, elsewhere } = this.#routeFor(request.sql);
     if (request.callback !== undefined) {
       const statement = new CallbackStatement(route ?? NOWHERE, verb, request.sql, request.values, request.callback);
+      this.session.trace(statement);
       this.#run(statement, route, elsewhere);
       return statement;
     }
     const facade = facadeFor(verb, request, this.config);
     const statement = new EventStatement(route ?? NOWHERE, verb, request.sql, request.values, facade);
+    this.session.trace(statement);
     this.#run(statement, route, elsewhere);
     return facade;
   }

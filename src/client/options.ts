@@ -48,6 +48,13 @@ export interface ClientOptions extends Properties {
   validateAfter?: number;
   /** How reads are shared: a name, or a function of the candidates and the load that returns one of them. Default weightedRoundRobin. */
   balancer?: BalancerName | Balancer;
+  /** Spans and metrics through the application's `@opentelemetry/api`. Default false. */
+  telemetry?: boolean | TelemetryOptions;
+}
+
+export interface TelemetryOptions {
+  /** Spans have the SQL as it was given: placeholders as such, but also whatever values the application wrote into the text. Default false. */
+  queryText?: boolean;
 }
 
 export type FabricConnectionOptions = mysql.ConnectionOptions & ClientOptions;
@@ -72,6 +79,7 @@ export interface ClientConfig {
   readonly maxLifetime: number;
   readonly slowStart: number;
   readonly balancer: BalancerName | Balancer;
+  readonly telemetry: Required<TelemetryOptions> | false;
   readonly target: Target;
   /** mysql2's own configuration of a pool. */
   readonly pool: mysql.PoolOptions;
@@ -111,7 +119,7 @@ const NUMBERS = {
 /** Options that are ours; the others are mysql2's. */
 const OURS = new Set<string>([
   ...Object.keys(NUMBERS),
-  ...['fabric', 'reportErrors', 'ttl', 'balancer', 'group', 'mode', 'tables', 'key'],
+  ...['fabric', 'reportErrors', 'ttl', 'balancer', 'telemetry', 'group', 'mode', 'tables', 'key'],
 ]);
 
 /**
@@ -139,6 +147,7 @@ export function parseOptions(input: string | FabricPoolOptions): ClientConfig {
     idleTimeout: pool.idleTimeout,
     resetOnRelease: pool.resetOnRelease,
     balancer: balancer(given.balancer),
+    telemetry: telemetry(given.telemetry),
     target: parseProperties(DEFAULT_TARGET, propertiesOf(given), 'FABRIC_BAD_OPTION'),
     pool: pool as object as mysql.PoolOptions,
     mysql: pool.connectionConfig,
@@ -273,4 +282,13 @@ function balancer(value: unknown): BalancerName | Balancer {
   if (typeof value === 'string' && Object.hasOwn(balancers, value)) return value as BalancerName;
   const known = Object.keys(balancers).join(', ');
   throw badInput(RangeError, 'FABRIC_BAD_OPTION', 'balancer', `expected one of ${known}, or a function`);
+}
+
+function telemetry(value: unknown): Required<TelemetryOptions> | false {
+  if (value === undefined || value === false) return false;
+  if (value === true) return { queryText: false };
+  const given: Record<string, unknown> = typeof value === 'object' && value !== null ? { ...value } : { value };
+  const { queryText = false, ...unknown } = given;
+  if (typeof queryText === 'boolean' && Object.keys(unknown).length === 0) return { queryText };
+  throw badInput(TypeError, 'FABRIC_BAD_OPTION', 'telemetry', 'expected true, false or { queryText: true }');
 }

@@ -165,6 +165,7 @@ export class FabricPool extends PoolShape {
   }
 
   #run(statement: Statement, route: Route | null): void {
+    this.#session.trace(statement);
     if (route === null || this.#closed) process.nextTick(() => statement.fail(this.#closed ? poolEnded() : noGroup()));
     else if (this.listenerCount('enqueue') === 0) this.#session.run(this.#session.shared, statement);
     else this.#mayWait(() => this.#session.run(this.#session.shared, statement));

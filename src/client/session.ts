@@ -16,6 +16,7 @@ import type { RequestMode, Route } from './route.js';
 import { ServerPools } from './server-pools.js';
 import { mayCommit, onlyReads } from './sql-words.js';
 import type { Done, Hold, Lender, Statement } from './statement.js';
+import { Telemetry } from './telemetry.js';
 import { createTopologyCache, type TopologyCache } from './topology-cache.js';
 import { connecting, mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict } from './verdict.js';
 import { unlessAborted } from './within.js';
@@ -35,6 +36,7 @@ export class Session {
   readonly pools: ServerPools;
   readonly topologies: TopologyCache;
   readonly events = new Announcer();
+  readonly #telemetry: Telemetry | undefined;
   readonly #rpc: FabricRpc;
   readonly #chooser: Chooser;
   /** Groups that had servers once: they are waited for when they have none; others do not exist. */
@@ -76,6 +78,9 @@ export class Session {
     });
     this.#chooser = new Chooser(config.balancer, config.slowStart, this.pools);
     this.#timed = config.balancer === 'leastLatency' || typeof config.balancer === 'function';
+    const { database } = config.mysql;
+    if (config.telemetry !== false)
+      this.#telemetry = new Telemetry(config.telemetry, { database, stats: () => this.pools.stats() });
   }
 
   /** Opens the connections that are to be kept, before anybody needs one. */
@@ -100,6 +105,11 @@ export class Session {
     inTransaction: false,
     mayRetry: true,
   };
+
+  /** Telemetry follows the statement from now on. */
+  trace(statement: Statement): void {
+    if (this.#telemetry !== undefined) statement.trace = this.#telemetry.begin(statement);
+  }
 
   /** Runs the statement on a connection of the lender's, again where the error contract allows it. Tells the statement how it ended. */
   run(lender: Lender, statement: Statement): void {
@@ -190,6 +200,7 @@ export class Session {
   /** Ends every connection and the calls to the Fabric nodes. */
   async end(): Promise<void> {
     this.#ended = true;
+    this.#telemetry?.end();
     this.#rpc.close();
     await this.pools.end();
   }
@@ -269,6 +280,7 @@ export class Session {
   }
 
   #send(lender: Lender, statement: Statement, physical: Physical): void {
+    statement.trace?.sent(physical.server);
     publishRoute(statement.route, physical.server, statement.retries);
     let taken = false;
     let answered = false;

@@ -14,12 +14,19 @@ const STEPS = {
   rollback: /rollback\b(?!\s+(?:work\s+)?to\b)/iy,
 };
 const SETS_STATE = /(?:set|use|lock|flush|prepare|handler|xa|create\s+(?:or\s+replace\s+)?temporary)\b/iy;
+const WORD = /[a-z]{1,30}\b/iy;
 const MAY_ASSIGN = /(?:select|do|with|update)\b/iy;
 const ASSIGNS = /\bget_lock\s*\(|@[\w$.]+\s*:=|\binto\s+@/i;
 
 /** Only reads: running it twice changes nothing. */
 export function onlyReads(sql: string): boolean {
   return beginsWith(READS, sql, firstWord(sql)) && !LOCKS_OR_WRITES.test(sql) && !hidesMore(sql);
+}
+
+/** Its first word in capitals: SELECT, INSERT, BEGIN, ...; undefined: it has none. */
+export function operationOf(sql: string): string | undefined {
+  WORD.lastIndex = firstWord(sql);
+  return WORD.exec(sql)?.[0].toUpperCase();
 }
 
 /** Could end the transaction it runs in (COMMIT, DDL, ...): when its answer is lost, nobody knows whether it did. */

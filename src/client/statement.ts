@@ -1,4 +1,5 @@
 import type mysql from 'mysql2';
+import type { Server } from '../wire/topology.js';
 import { signalOf } from './abort.js';
 import { connectionLost, type Physical, type RawConnection } from './physical.js';
 import { type Call, type Callback, PROMISED, type RawQuery, type Verb } from './request.js';
@@ -28,10 +29,20 @@ export interface Statement extends Hold {
   readonly handedOut: boolean;
   /** Called just before the application hears how it ended. */
   onSettled: () => void;
+  /** Who follows it, when telemetry is on. */
+  trace?: Trace | undefined;
   /** May throw what mysql2 throws for bad arguments; then `done` is not called. */
   send(connection: mysql.Connection, done: Done): void;
   succeed(rows: unknown, fields: unknown): void;
   fail(error: StatementError): void;
+}
+
+/** Hears what becomes of a statement. */
+export interface Trace {
+  /** It is sent to this server; again, when it is tried again. */
+  sent(server: Server): void;
+  /** @param error undefined: it succeeded. */
+  end(retries: number, error: StatementError | undefined): void;
 }
 
 /** Who lends connections to a statement: the shared pools, or one logical connection with its session. */
@@ -68,6 +79,7 @@ export class CallbackStatement extends QueryShape implements Statement {
   readonly signal: AbortSignal | undefined;
   retries = 0;
   onSettled: () => void = nothing;
+  trace: Trace | undefined;
   readonly route: Route;
   readonly #verb: Verb;
   readonly #sql: unknown;
@@ -122,12 +134,14 @@ export class CallbackStatement extends QueryShape implements Statement {
   /** mysql2's Query emits `end` before its callback hears of rows, and after it hears of an error. */
   succeed(rows: unknown, fields: unknown): void {
     this.onSettled();
+    this.trace?.end(this.retries, undefined);
     if (this._events !== undefined) this.emit('end');
     this.#callback(null, rows, fields);
   }
 
   fail(error: StatementError): void {
     this.onSettled();
+    this.trace?.end(this.retries, error);
     this.#callback(error);
     if (this._events !== undefined) this.emit('end');
   }
@@ -154,6 +168,7 @@ export class EventStatement implements Statement {
   retries = 0;
   handedOut = false;
   onSettled: () => void = nothing;
+  trace: Trace | undefined;
   readonly route: Route;
   readonly facade: RawQuery;
   readonly call: Call;
@@ -218,12 +233,14 @@ export class EventStatement implements Statement {
 
   succeed(): void {
     this.onSettled();
+    this.trace?.end(this.retries, undefined);
     this.facade.emit('end');
   }
 
   /** mysql2 throws an error that nobody listens for; here it would be thrown at the event loop and end the process. */
   fail(error: StatementError): void {
     this.onSettled();
+    this.trace?.end(this.retries, error);
     if (this.facade.listenerCount('error') > 0) this.facade.emit('error', error);
     this.facade.emit('end');
   }

@@ -34,7 +34,9 @@ function membersOf(type: string): string[] {
       const declaration = statement.type === 'ExportNamedDeclaration' ? statement.declaration : null;
       if (declaration?.type === 'TSInterfaceDeclaration' && declaration.id.name === type) {
         return declaration.body.body.flatMap(member =>
-          member.type === 'TSPropertySignature' && member.key.type === 'Identifier' ? [member.key.name] : [],
+          member.type === 'TSPropertySignature'
+            ? [text.slice(member.key.start, member.key.end).replaceAll("'", '')]
+            : [],
         );
       }
       if (declaration?.type === 'TSTypeAliasDeclaration' && declaration.id.name === type) {
@@ -79,6 +81,26 @@ describe('docs/options.md', () => {
       row.doc,
     ]);
     expect(table(options, `### ${section}`)).toEqual(wanted);
+  });
+});
+
+describe('docs/errors.md', () => {
+  it.each([
+    ['## Outcomes', 'Outcome'],
+    ['## Codes', 'FabricErrorCode'],
+  ])('tells in %s every %s, and no other', (heading, type) => {
+    const names = table(read('docs/errors.md'), heading).map(([name]) => name);
+    expect(names.sort()).toEqual(membersOf(type).sort());
+  });
+});
+
+describe('docs/observability.md', () => {
+  it.each([
+    ['## Events', 'FabricEvents'],
+    ['## explain', 'Explanation'],
+  ])('tells in %s every member of %s', (heading, type) => {
+    const text = read('docs/observability.md').split(`\n${heading}\n`)[1]?.split('\n## ')[0];
+    for (const name of membersOf(type)) expect(text).toContain(`\`${name}\``);
   });
 });
 

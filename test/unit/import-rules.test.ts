@@ -26,7 +26,8 @@ const RULES: readonly Rule[] = [
     may: /^(cli\/|wire\/(reply|xmlrpc)\.ts$|client\/(fabric-rpc|rpc-endpoint|errors)\.ts$|fabric\/(commands\/(all|bind|define)|node|config-(file|ini|keys)|option(s|-table)|log|store\/create)\.ts$|pino$)/,
   },
   { from: /^wire\//, may: /^(wire\/|xmlrpc\/lib\/(customtype|deserializer|serializer)\.js$)/, notOfNode: IMPURE },
-  { from: /^client\//, may: /^(client\/|wire\/|mysql2(\/promise)?$|lru-cache$|generic-pool$)/ },
+  { from: /^client\//, may: /^(client\/|wire\/|mysql2(\/promise)?$|lru-cache$|generic-pool$|@opentelemetry\/api$)/ },
+  { from: /^client\/(?!telemetry\.ts$)/, may: /^(?!@opentelemetry)/ },
   { from: /^fabric\//, may: /^(fabric\/|wire\/|mysql2(\/promise)?$|lru-cache$|libsql$)/ },
   // The rules of the node are pure, and know what both halves agree on.
   { from: /^fabric\/(model|suspicion|replication\/gtid)\.ts$/, may: /^wire\/topology\.ts$/, notOfNode: IMPURE },
