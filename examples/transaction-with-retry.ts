@@ -1,36 +1,7 @@
 /** Transactions that live through a failover: what was certainly undone is done again, what is in doubt is not. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  createPool,
-  type ErrorFacts,
-  type FabricPool,
-  type PoolConnection,
-  type ResultSetHeader,
-} from 'mysql2-fabric/promise';
+import { createPool, type FabricError, type ResultSetHeader } from 'mysql2-fabric/promise';
 import { options } from './options.js';
-
-async function inTransaction<T>(pool: FabricPool, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    const connection = await pool.getConnection();
-    try {
-      await connection.beginTransaction();
-      const result = await work(connection);
-      await connection.commit();
-      return result;
-    } catch (error) {
-      const outcome = (error as { fabric?: ErrorFacts }).fabric?.outcome;
-      const undone = outcome === 'rolled-back' || outcome === 'not-executed';
-      // 'in-doubt': COMMIT was sent and no answer came. Only the application can find out whether it happened.
-      if (!undone || attempt === 5) {
-        await connection.rollback().catch(() => {});
-        throw error;
-      }
-      console.log(`${outcome}: again`);
-    } finally {
-      connection.release();
-    }
-  }
-}
 
 const transfers = Number(process.env.TRANSFERS ?? 5);
 const pool = createPool(options);
@@ -38,7 +9,7 @@ await pool.query('CREATE TABLE IF NOT EXISTS transfers (id INT AUTO_INCREMENT PR
 
 for (let number = 1; number <= transfers; number += 1) {
   try {
-    const id = await inTransaction(pool, async connection => {
+    const id = await pool.withTransaction(async connection => {
       const [taken] = await connection.execute<ResultSetHeader>('INSERT INTO transfers (amount) VALUES (?)', [-number]);
       await sleep(20);
       await connection.execute('INSERT INTO transfers (amount) VALUES (?)', [number]);
@@ -46,8 +17,9 @@ for (let number = 1; number <= transfers; number += 1) {
     });
     console.log(`transfer ${number}: done as ${id}`);
   } catch (error) {
-    const { outcome } = (error as { fabric?: ErrorFacts }).fabric ?? {};
-    console.log(`transfer ${number}: ${outcome ?? String(error)}`);
+    // COMMIT was sent and no answer came. Only the application can find out whether it happened.
+    const inDoubt = (error as FabricError).code === 'FABRIC_IN_DOUBT';
+    console.log(`transfer ${number}: ${inDoubt ? 'in-doubt' : String(error)}`);
   }
 }
 await pool.end();

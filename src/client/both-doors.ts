@@ -35,5 +35,7 @@ export type {
   Target,
   TelemetryOptions,
 } from './options.js';
+export { run } from './scope.js';
 export type { ServerStats } from './server-pools.js';
+export type { IsolationLevel, TransactionOptions } from './transaction.js';
 export type { Waits } from './waiting-line.js';

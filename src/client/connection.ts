@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type mysql from 'mysql2';
 import type { Server } from '../wire/topology.js';
 import { checkArguments } from './arguments.js';
+import { FabricError } from './errors.js';
 import type { Explanation } from './explain.js';
 import { noGroup } from './failures.js';
 import { Link } from './link.js';
@@ -10,9 +11,13 @@ import type { RawConnection } from './physical.js';
 import { FabricPromiseConnection } from './promises.js';
 import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
+import { scoped } from './scope.js';
 import { Session } from './session.js';
 import { ConnectionShape } from './shapes.js';
-import { CallbackStatement, type Done, EventStatement, type Statement, TaskStatement } from './statement.js';
+import { isOfSession } from './sql-words.js';
+import { CallbackStatement, type Done, EventStatement, type Statement, TaskStatement, textOf } from './statement.js';
+import { routeOf, statementTarget } from './target.js';
+import { type TransactionOptions, transact, type Unit } from './transaction.js';
 import type { StatementError } from './verdict.js';
 
 export type ErrorCallback = (error: mysql.QueryError | null) => void;
@@ -47,16 +52,20 @@ export class FabricConnection extends ConnectionShape {
   #fabricUuid: string | undefined;
   /** Who waits for the connect that is under way. */
   #connecting: ErrorCallback[] | undefined;
+  readonly #isPart: boolean;
+  #transactionEnded = false;
   /** What `stream` is while there is no connection to a server. */
   #noStream: Socket | undefined;
 
-  constructor(session: Session, target: Target) {
+  /** @param link another one's, to be a part of it: ending this one ends no more than the link. */
+  constructor(session: Session, target: Target, link?: Link) {
     super();
     this.session = session;
     this.config = session.config.mysql;
     this.#target = target;
     this.#route = routeOf(target);
-    this.link = new Link(session, () => this.emit('connect', this.live?._handshakePacket));
+    this.#isPart = link !== undefined;
+    this.link = link ?? new Link(session, () => this.emit('connect', this.live?._handshakePacket));
   }
 
   /** A connection of its own, with its own connections to the Fabric nodes and servers. */
@@ -93,7 +102,7 @@ export class FabricConnection extends ConnectionShape {
   /** Why the next statement goes where it goes, as things are now; with these properties besides. */
   explain(properties: Properties = {}): Explanation {
     const boundTo = this.link.inTransaction ? this.link.server : undefined;
-    return this.session.explain(parseProperties(this.#target, properties), boundTo);
+    return this.session.explain(parseProperties(scoped(this.#target), properties), boundTo);
   }
 
   /** The Fabric node's uuid, once a topology was fetched. */
@@ -165,6 +174,38 @@ export class FabricConnection extends ConnectionShape {
     return this.task('', change, callback);
   }
 
+  /**
+   * BEGIN, what `fn` does with the connection that it is given, COMMIT. Run again when the transaction was certainly undone: by a failover, a
+   * deadlock, a lock wait timeout. What `fn` throws rolls back, and is thrown on.
+   * @throws FabricError `FABRIC_IN_DOUBT` when COMMIT had no answer (its `cause` says why), `FABRIC_NESTED_TRANSACTION`.
+   */
+  withTransaction<T>(
+    fn: (connection: FabricConnection) => T | PromiseLike<T>,
+    options?: TransactionOptions,
+  ): Promise<T> {
+    return transact(
+      this.session,
+      async ({ mode }) => FabricConnection.unitOf(this, { mode } as Properties, () => {}),
+      fn,
+      options,
+    );
+  }
+
+  /** For one transaction on the link of `whole`. */
+  static unitOf(whole: FabricConnection, properties: Properties, release: () => void): Unit<FabricConnection> {
+    const { session, link } = whole;
+    const connection = new FabricConnection(session, parseProperties(whole.#target, properties), link);
+    const own = new FabricConnection(session, connection.#target, link);
+    const run = (sql: string): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        own.query(sql, (error, rows) => (error ? reject(error) : resolve(rows)));
+      });
+    const close = (): void => {
+      connection.#transactionEnded = true;
+    };
+    return { connection, link, run, close, release };
+  }
+
   override pause(): void {
     this.live?.pause();
   }
@@ -179,7 +220,7 @@ export class FabricConnection extends ConnectionShape {
     const done = typeof callback === 'function' ? callback : arguments[1];
     const quit = new TaskStatement(NOWHERE, '', () => {}, done);
     this.link.finish(false, () => {
-      this.session.end().then(() => {
+      this.#endSession().then(() => {
         this.emit('end');
         quit.succeed(undefined, undefined);
       });
@@ -190,7 +231,7 @@ export class FabricConnection extends ConnectionShape {
   /** Ends it now; what is under way fails. */
   override destroy(): void {
     this.link.destroy();
-    this.session.end().then(() => this.emit('end'));
+    this.#endSession().then(() => this.emit('end'));
   }
 
   close(): void {
@@ -267,7 +308,13 @@ export class FabricConnection extends ConnectionShape {
 
   /** Why nothing may run on it any more; undefined: it may. */
   protected refusal(): StatementError | undefined {
-    return undefined;
+    return this.#transactionEnded
+      ? new FabricError('FABRIC_CLOSED', "The connection's transaction has ended")
+      : undefined;
+  }
+
+  #endSession(): Promise<void> {
+    return this.#isPart ? Promise.resolve() : this.session.end();
   }
 
   #run(statement: Statement, route: Route | null, elsewhere: boolean): void {
@@ -279,7 +326,8 @@ export class FabricConnection extends ConnectionShape {
   /** A statement's own `{ sql, group, mode }` before the connection's. */
   #routeFor(sql: unknown): { route: Route | null; elsewhere: boolean } {
     const own = statementTarget(this.#target, sql);
-    return own === this.#target ? { route: this.#route, elsewhere: false } : { route: routeOf(own), elsewhere: true };
+    const elsewhere = own !== this.#target && !isOfSession(textOf(sql));
+    return { route: elsewhere ? routeOf(own) : this.#route, elsewhere };
   }
 
   #retarget(target: Target): void {
@@ -287,17 +335,4 @@ export class FabricConnection extends ConnectionShape {
     this.#route = routeOf(target);
     this.link.retarget();
   }
-}
-
-export function routeOf({ group, mode }: Target): Route | null {
-  return group === null ? null : Object.freeze({ group, mode });
-}
-
-/** The target with what `{ sql, group, mode }` says; the same object when it says nothing. */
-export function statementTarget(target: Target, sql: unknown): Target {
-  if (typeof sql !== 'object' || sql === null) return target;
-  const { group, mode } = sql as Properties;
-  if (group === undefined && mode === undefined) return target;
-  const own = parseProperties(target, { group, mode } as Properties);
-  return own.group === target.group && own.mode === target.mode ? target : own;
 }

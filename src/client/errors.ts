@@ -9,6 +9,8 @@ import type { RequestMode } from './route.js';
  * - `FABRIC_QUEUE_LIMIT`: all connections are busy and no more callers may wait (`queueLimit`, `waitForConnections: false`)
  * - `FABRIC_ABORTED`: the statement ran when its `signal` was aborted (`cause` is the reason), so its connection was cut
  * - `FABRIC_CLOSED`: the connection or pool was ended by the application
+ * - `FABRIC_IN_DOUBT`: COMMIT of `withTransaction` was sent and no answer came; the cause says why
+ * - `FABRIC_NESTED_TRANSACTION`: `withTransaction` in a transaction
  */
 export type FabricErrorCode =
   | 'FABRIC_NO_SERVER'
@@ -17,7 +19,9 @@ export type FabricErrorCode =
   | 'FABRIC_TIMEOUT'
   | 'FABRIC_QUEUE_LIMIT'
   | 'FABRIC_ABORTED'
-  | 'FABRIC_CLOSED';
+  | 'FABRIC_CLOSED'
+  | 'FABRIC_IN_DOUBT'
+  | 'FABRIC_NESTED_TRANSACTION';
 
 /** An error of this library's own. SQL errors stay mysql2's. */
 export class FabricError extends Error {

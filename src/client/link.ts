@@ -2,6 +2,7 @@ import type mysql from 'mysql2';
 import type { Server, Topology } from '../wire/topology.js';
 import { whileInLine } from './abort.js';
 import { FabricError } from './errors.js';
+import { LostTransaction } from './lost-transaction.js';
 import { connectionLost, cut, givenUp, type Physical } from './physical.js';
 import { type Rebuilt, rebuild } from './rebuild.js';
 import { candidates, type Route } from './route.js';
@@ -14,7 +15,8 @@ import { connecting, type StatementError, verdict } from './verdict.js';
 
 /**
  * What a logical connection has of the real ones: at most one, to a server that is right for its route, with the session that the
- * application made on it, and makes again on each next one. Statements run one at a time in the order in which they were given, as on a mysql2 connection.
+ * application made on it, and makes again on each next one. Statements run one at a time in the order in which they were given, as on a
+ * mysql2 connection.
  */
 export class Link implements Lender {
   readonly #session: Session;
@@ -33,8 +35,9 @@ export class Link implements Lender {
   #unclean = false;
   #destroyed = false;
   #running: Statement | undefined;
-  /** Where the connection was lost with a transaction that the application has not ended yet. */
-  #transactionLostOn: Server | undefined;
+  readonly #lost = new LostTransaction();
+  /** Transactions that were begun or ended on it. */
+  transactions = 0;
 
   /** @param onSwitch is called when a connection to a (new) server was taken. */
   constructor(session: Session, onSwitch: () => void) {
@@ -53,7 +56,7 @@ export class Link implements Lender {
   /** The next statement would be told that the session is lost; as far as is known without asking. */
   get hasLostSession(): boolean {
     const lease = this.#lease;
-    if (this.#transactionLostOn !== undefined || this.#notMade) return true;
+    if (this.hasLostTransaction || this.#notMade) return true;
     if (lease === undefined || !(this.#inTransaction || this.#state.hasMore)) return false;
     const topology = this.#leaseRoute && this.#session.topologies.peek(this.#leaseRoute.group);
     return !lease.alive || (topology !== undefined && !this.#stillServes(lease, topology, this.#leaseRoute));
@@ -61,6 +64,10 @@ export class Link implements Lender {
 
   get inTransaction(): boolean {
     return this.#inTransaction;
+  }
+
+  get hasLostTransaction(): boolean {
+    return this.#lost.server !== undefined;
   }
 
   get mayRetry(): boolean {
@@ -78,7 +85,7 @@ export class Link implements Lender {
         this.#next();
       };
       if (this.#destroyed) return statement.fail(destroyed());
-      const missed = this.#missedTransaction(statement);
+      const missed = this.#lost.refusal(statement);
       if (missed !== undefined) return statement.fail(missed);
       if (elsewhere && !this.#inTransaction) return this.#session.run(this.#elsewhere, statement);
       const lost = this.#lossToTell(statement);
@@ -91,7 +98,7 @@ export class Link implements Lender {
   retarget(): void {
     this.#enqueue(() => {
       this.#drop();
-      this.#transactionLostOn = undefined;
+      this.#lost.forget();
       this.#next();
     });
   }
@@ -106,11 +113,19 @@ export class Link implements Lender {
       } else {
         this.#drop();
       }
-      this.#transactionLostOn = undefined;
+      this.#lost.forget();
       this.#state.clear();
       this.#notMade = false;
       this.#next();
       then();
+    });
+  }
+
+  /** The application will not end the transaction that was lost, but knows of it. Takes effect behind what was given before. */
+  forgetLostTransaction(): void {
+    this.#enqueue(() => {
+      this.#lost.forget();
+      this.#next();
     });
   }
 
@@ -139,7 +154,7 @@ export class Link implements Lender {
 
   async obtain(route: Route, hold: Hold): Promise<Physical> {
     const lease = this.#lease;
-    if (lease?.alive && this.#leaseRoute === route) {
+    if (lease?.alive && isSame(this.#leaseRoute, route)) {
       const topology = await this.#session.topologies.get(route.group);
       if (this.#stillServes(lease, topology, route)) return lease;
     }
@@ -180,7 +195,9 @@ export class Link implements Lender {
 
   done(physical: Physical, statement: Statement, rows: unknown): void {
     physical.lentAt = RESTING;
-    this.#inTransaction = transactionAfter(rows) ?? this.#inTransaction;
+    const before = this.#inTransaction;
+    this.#inTransaction = transactionAfter(rows) ?? before;
+    if (before !== this.#inTransaction || (before && transactionStep(statement.text))) this.transactions += 1;
     this.#state.learn(statement, rows);
     if (!ranInPart(statement, rows)) return;
     this.#state.hasMore = true;
@@ -191,11 +208,11 @@ export class Link implements Lender {
     const step = transactionStep(this.#running?.text ?? '');
     const transaction = this.#inTransaction && step === undefined;
     if (this.#lease === physical) this.#forget();
-    if (transaction || step === 'begin') this.#transactionLostOn = physical.server;
+    if (transaction || step === 'begin') this.#lost.server = physical.server;
     // It never began, as the application hears now: only what it gave before that was meant for the transaction.
     if (step === 'begin') {
       this.#enqueue(() => {
-        this.#transactionLostOn = undefined;
+        this.#lost.forget();
         this.#next();
       });
     }
@@ -207,7 +224,7 @@ export class Link implements Lender {
     if (refused && this.#lease !== undefined) cut(this.#lease, givenUp('the server refused the user'));
     if (refused) return;
     this.#inTransaction = false;
-    this.#transactionLostOn = undefined;
+    this.#lost.forget();
     this.#state.changedUser(options);
     this.#unclean = true;
   }
@@ -215,7 +232,7 @@ export class Link implements Lender {
   /** The server rolled back what was open, and forgot all but the user and the schema. */
   wasReset(): void {
     this.#inTransaction = false;
-    this.#transactionLostOn = undefined;
+    this.#lost.forget();
     this.#state.wasReset();
   }
 
@@ -235,7 +252,7 @@ export class Link implements Lender {
   }
 
   #stillServes({ server }: Physical, topology: Topology | undefined, route: Route | undefined): boolean {
-    if (topology === undefined || route === undefined || this.#leaseRoute !== route) return false;
+    if (topology === undefined || route === undefined || !isSame(this.#leaseRoute, route)) return false;
     if (topology === this.#checked) return true;
     if (!candidates(topology, route.mode).some(({ uuid }) => uuid === server.uuid)) return false;
     this.#checked = topology;
@@ -251,21 +268,6 @@ export class Link implements Lender {
     const { outcome } = this.#inTransaction ? verdict(error, at) : NOT_EXECUTED;
     error.fabric = { outcome, group: statement.route.group, mode: statement.route.mode, server: lease.server };
     this.lose(lease);
-    return error;
-  }
-
-  /**
-   * What was meant for a transaction that was lost must not run outside of it: all of it fails up to the statement that ends the transaction
-   * (a COMMIT fails too) or begins another.
-   */
-  #missedTransaction({ text, route }: Statement): StatementError | undefined {
-    const server = this.#transactionLostOn;
-    if (server === undefined || text === '') return undefined;
-    const step = transactionStep(text);
-    if (step !== undefined) this.#transactionLostOn = undefined;
-    if (step === 'begin' || step === 'rollback') return undefined;
-    const error = connectionLost(`the transaction on ${server.host}:${server.port} was rolled back`);
-    error.fabric = { outcome: 'rolled-back', group: route.group, mode: route.mode, server };
     return error;
   }
 
@@ -297,6 +299,10 @@ export class Link implements Lender {
     this.#state.hasMore = false;
     this.#unclean = false;
   }
+}
+
+function isSame(one: Route | undefined, other: Route): boolean {
+  return one === other || (one?.group === other.group && one.mode === other.mode);
 }
 
 function destroyed(): FabricError {

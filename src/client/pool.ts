@@ -1,7 +1,7 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import type mysql from 'mysql2';
 import { signalOf } from './abort.js';
-import { FabricConnection, routeOf, statementTarget } from './connection.js';
+import { FabricConnection } from './connection.js';
 import { FabricError } from './errors.js';
 import { passOn } from './events.js';
 import type { Explanation } from './explain.js';
@@ -10,10 +10,13 @@ import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, ty
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
 import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
+import { scoped } from './scope.js';
 import type { ServerStats } from './server-pools.js';
 import { Session } from './session.js';
 import { asPoolConnection, deprecatedEnd, PoolShape } from './shapes.js';
 import { CallbackStatement, EventStatement, type Statement, TaskStatement } from './statement.js';
+import { routeOf, statementTarget } from './target.js';
+import { type TransactionOptions, transact, type Unit } from './transaction.js';
 import type { StatementError } from './verdict.js';
 import type { AcquireOptions } from './waiting-line.js';
 
@@ -79,7 +82,7 @@ export class FabricPool extends PoolShape {
 
   /** Why statements go where they go, as things are now; with these properties besides. */
   explain(properties: Properties = {}): Explanation {
-    return this.#session.explain(parseProperties(this.#target, properties));
+    return this.#session.explain(parseProperties(scoped(this.#target), properties));
   }
 
   /** Per server, as things are now. */
@@ -105,9 +108,26 @@ export class FabricPool extends PoolShape {
     const callback = typeof first === 'function' ? first : (last as ConnectionCallback);
     const signal = typeof first === 'function' ? undefined : signalOf(first);
     const context: ConnectContext = { database: this.#session.config.mysql.database || '' };
-    const connect = (done: unknown): void => this.#connect(context, signal, done as ConnectionCallback);
+    const target = scoped(this.#target);
+    const connect = (done: unknown): void => this.#connect(context, target, signal, done as ConnectionCallback);
     if (connects.hasSubscribers) connects.traceCallback(connect, 0, context, null, callback);
     else connect(callback);
+  }
+
+  /** As a connection's `withTransaction`, on a connection of the pool's for each try. */
+  withTransaction<T>(
+    fn: (connection: FabricConnection) => T | PromiseLike<T>,
+    options?: TransactionOptions,
+  ): Promise<T> {
+    const take = ({ mode, signal }: TransactionOptions): Promise<Unit<FabricConnection>> =>
+      new Promise((resolve, reject) => {
+        const target = parseProperties(scoped(this.#target), { mode } as Properties);
+        this.#connect({}, target, signal, (error, lent) => {
+          if (error) reject(error);
+          else resolve(FabricConnection.unitOf(lent, {}, () => lent.release()));
+        });
+      });
+    return transact(this.#session, take, fn, options);
   }
 
   override releaseConnection(connection: { release(): void }): void {
@@ -151,9 +171,14 @@ export class FabricPool extends PoolShape {
     return facade;
   }
 
-  #connect(context: ConnectContext, signal: AbortSignal | undefined, callback: ConnectionCallback): void {
+  #connect(
+    context: ConnectContext,
+    target: Target,
+    signal: AbortSignal | undefined,
+    callback: ConnectionCallback,
+  ): void {
     const released = (connection: FabricPoolConnection): boolean => this.emit('release', connection);
-    const connection = new FabricPoolConnection(this.#session, this.#target, released);
+    const connection = new FabricPoolConnection(this.#session, target, released);
     const done = (error: StatementError | null): unknown => {
       if (error) return callback(error, undefined as unknown as FabricPoolConnection);
       Object.assign(context, { serverAddress: connection.server?.host, serverPort: connection.server?.port });
@@ -266,6 +291,8 @@ export class FabricPoolConnection extends FabricConnection {
   }
 
   protected override refusal(): StatementError | undefined {
-    return this.#released ? new FabricError('FABRIC_CLOSED', 'The connection was released to the pool') : undefined;
+    return this.#released
+      ? new FabricError('FABRIC_CLOSED', 'The connection was released to the pool')
+      : super.refusal();
   }
 }

@@ -6,6 +6,7 @@ import type { Explanation } from './explain.js';
 import type { Properties, Target } from './options.js';
 import type { ServerStats } from './server-pools.js';
 import type { RoutedStatement } from './shapes.js';
+import type { TransactionOptions } from './transaction.js';
 import type { AcquireOptions } from './waiting-line.js';
 
 /** mysql2's own promise wrappers around our connections and pools, with what is ours added. */
@@ -16,6 +17,12 @@ interface Routed {
   resetProperties(): unknown;
   readonly properties: Target;
   explain(properties?: Properties): Explanation;
+  withTransaction<T>(fn: (connection: Promisable) => Promise<T>, options?: TransactionOptions): Promise<T>;
+}
+
+/** The callback connection that a closure is given. */
+interface Promisable {
+  promise(promiseImpl?: PromiseConstructor): FabricPromiseConnection;
 }
 
 /** The wrappers use no more of a connection than this; mysql2's declared fields are getters on ours. */
@@ -83,6 +90,14 @@ export class FabricPromiseConnection extends PromiseConnection {
     return this.connection.explain(properties);
   }
 
+  /** The same as the callback connection's. */
+  withTransaction<T>(
+    fn: (connection: FabricPromiseConnection) => T | PromiseLike<T>,
+    options?: TransactionOptions,
+  ): Promise<T> {
+    return this.connection.withTransaction(promised(fn), options);
+  }
+
   get server(): Server | undefined {
     return this.connection.server;
   }
@@ -117,6 +132,13 @@ export function promisePoolConnection(
   return new RoutedPoolConnection(connection, promiseImpl) as FabricPromisePoolConnection;
 }
 
+/** What is no function is passed on, to be refused. */
+function promised<T>(
+  fn: (connection: FabricPromiseConnection) => T | PromiseLike<T>,
+): (connection: Promisable) => Promise<T> {
+  return typeof fn === 'function' ? async connection => fn(connection.promise()) : fn;
+}
+
 export class FabricPromisePool extends PromisePool {
   constructor(core: mysql.Pool & RoutedPool, promiseImpl?: PromiseConstructor) {
     super(core, promiseImpl);
@@ -126,6 +148,14 @@ export class FabricPromisePool extends PromisePool {
   /** The same as the callback pool's. */
   explain(properties?: Properties): Explanation {
     return this.pool.explain(properties);
+  }
+
+  /** The same as the callback pool's. */
+  withTransaction<T>(
+    fn: (connection: FabricPromiseConnection) => T | PromiseLike<T>,
+    options?: TransactionOptions,
+  ): Promise<T> {
+    return this.pool.withTransaction(promised(fn), options);
   }
 
   /** @param options `signal`: ends the wait for a connection, which then fails with the signal's reason. */

@@ -52,6 +52,11 @@ export function leavesSessionState(sql: string): boolean {
   return true;
 }
 
+/** Would be of no use in another session. */
+export function isOfSession(sql: string): boolean {
+  return transactionStep(sql) !== undefined || leavesSessionState(sql);
+}
+
 /** Perhaps: the semicolon may also be part of a text. */
 export function severalStatements(sql: string): boolean {
   const semicolon = sql.indexOf(';');

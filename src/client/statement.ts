@@ -59,7 +59,7 @@ export interface Lender {
   readonly mayRetry: boolean;
 }
 
-function textOf(sql: unknown): string {
+export function textOf(sql: unknown): string {
   if (typeof sql === 'string') return sql;
   const text = (sql as { sql?: unknown } | null)?.sql;
   return typeof text === 'string' ? text : '';

@@ -23,6 +23,7 @@ import fabric, {
   MODE_READONLY,
   MODE_READWRITE,
   type QueryError,
+  run,
   type Server,
   STATUS_PRIMARY,
   type Types,
@@ -87,6 +88,20 @@ ourPool.execute('SELECT ?', [1], (error: QueryError | null, rows) => console.log
 connection.query('SELECT 1').stream({ highWaterMark: 5 }).on('data', console.log);
 connection.on('error', (error: Error) => console.log(error.message));
 
+// Transactions and scopes.
+const count: Promise<number> = ourPool.withTransaction(
+  async given => {
+    const same: FabricConnection = given;
+    await same.promise().query('SELECT 1');
+    return 1;
+  },
+  { mode: 'READONLY', isolationLevel: 'READ COMMITTED', retries: 2, signal: new AbortController().signal },
+);
+const nothing: Promise<void> = ours.withTransaction(() => {});
+const scoped: Promise<number> = run({ mode: MODE_READONLY, group: 'shop' }, () => count);
+// @ts-expect-error there is no such level
+ours.withTransaction(() => {}, { isolationLevel: 'CHAOS' });
+
 // Errors say how far the statement got.
 declare const caught: QueryError & { fabric?: ErrorFacts };
 if (caught.fabric?.outcome === 'in-doubt') console.log(caught.fabric.server?.status === STATUS_PRIMARY);
@@ -108,4 +123,19 @@ const cluster = fabric.createPoolCluster();
 const viaDefault: Pool = fabric.createPool(options);
 const type: keyof typeof Types | undefined = undefined;
 
-export { alsoPromised, cluster, created, idle, pool, promised, promisedPool, server, text, type, uuid, viaDefault };
+export {
+  alsoPromised,
+  cluster,
+  created,
+  idle,
+  nothing,
+  pool,
+  promised,
+  promisedPool,
+  scoped,
+  server,
+  text,
+  type,
+  uuid,
+  viaDefault,
+};

@@ -9,6 +9,7 @@ import mysql, {
   type FabricConnection,
   type FabricPool,
   MODE_READONLY,
+  run,
 } from 'mysql2-fabric/promise';
 
 const options = { fabric: 'mysql+fabric://admin:secret@fabric1:32274', user: 'app', database: 'app', group: 'shop' };
@@ -35,6 +36,14 @@ async function usage(): Promise<number> {
   await orders(ours);
   await orders(readers);
   await orders(connection);
+  const ids: number = await run({ mode: MODE_READONLY }, () =>
+    readers.withTransaction(async given => (await orders(given)).length, {
+      isolationLevel: 'SERIALIZABLE',
+      retries: 1,
+    }),
+  );
+  await ours.withTransaction((given: FabricConnection) => given.query('SELECT 1'), { mode: 'READONLY' });
+  console.log(ids);
   const theirs: Connection = ours;
   const theirPool: Pool = readers;
   await Promise.all([theirs.end(), theirPool.end(), connection.end(), pool.end()]);
