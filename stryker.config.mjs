@@ -1,6 +1,6 @@
 /** `npm run test:mutation`: the pure parts of routing, changed in every small way; the tests must notice. */
 export default {
-  mutate: ['src/client/{route,verdict,balancers,topology-cache}.ts'],
+  mutate: ['src/client/{route,verdict,balancers,weighted-round-robin,topology-cache}.ts'],
   testRunner: 'vitest',
   vitest: { configFile: 'vitest.mutation.config.ts', related: false },
   coverageAnalysis: 'perTest',
