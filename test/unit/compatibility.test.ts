@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Node, parseSync, Visitor } from 'oxc-parser';
 import { describe, expect, it } from 'vitest';
+import { titlesOf } from './test-titles.js';
 
 /** docs/compatibility.md names tests; what it names is there. */
 
@@ -16,30 +16,6 @@ const rows = manual
     const [, behaviour = '', proof = ''] = line.split(/(?<!\\)\|/).map(cell => cell.trim().replaceAll('\\|', '|'));
     return { behaviour, proof };
   });
-
-/** A title of `describe`, `it` or `test`, of any flavour (`.each(...)('title')` too). */
-function isTitled(callee: Node): boolean {
-  if (callee.type === 'Identifier') return ['describe', 'it', 'test'].includes(callee.name);
-  if (callee.type === 'MemberExpression') return isTitled(callee.object);
-  return callee.type === 'CallExpression' && isTitled(callee.callee);
-}
-
-const known = new Map<string, ReadonlySet<string>>();
-
-function titlesOf(file: string): ReadonlySet<string> {
-  const found = known.get(file);
-  if (found) return found;
-  const path = join(ROOT, 'test', file);
-  const titles = new Set<string>();
-  const visitor = new Visitor({
-    CallExpression({ callee, arguments: [title] }) {
-      if (title?.type === 'Literal' && typeof title.value === 'string' && isTitled(callee)) titles.add(title.value);
-    },
-  });
-  visitor.visit(parseSync(path, readFileSync(path, 'utf8')).program);
-  known.set(file, titles);
-  return titles;
-}
 
 /** `file` *title*, one to a line of the cell. */
 const named = (proof: string) =>

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { type EventEmitter, once } from 'node:events';
 import mysql from 'mysql2';
 import promises from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -8,63 +7,19 @@ import ourPromises from '../../../src/promise.js';
 import { type ScriptedMysql, startScriptedMysql } from '../../fakes/scripted-mysql.js';
 import { aServer, type ScriptedNode, startScriptedNode } from '../../fakes/scripted-node.js';
 
-/** What others stumbled over, and the test that fails when we do. */
-const TRAPS: readonly [trap: string, file: string, title: string][] = [
-  [
-    'a read-only error leaves the connection in use: pool.query',
-    'unit/client/session',
-    'is sent again to the server that',
-  ],
-  ['..., a transaction, getConnection, prepared', 'unit/client/traps', 'evicts the connection of whoever'],
-  ['saturation removes a healthy server', 'unit/client/session', 'are not sent for SQL errors, timeouts, saturation'],
-  ['a wrong password counts against a server', 'integration/client-connection', 'tells a wrong password at once'],
-  ['a server that hangs', 'integration/client-failover', 'what hangs on it fails once the topology has changed'],
-  ['a packet out of place: the statement waits for ever', 'unit/client/session', 'when a packet is out of its place'],
-  ['an error without a listener ends the process', 'integration/client-process', 'does not end the process'],
-  ['another server, another object: `release` is gone', 'unit/client/traps', 'keeps what the caller holds'],
-  ['a pool tries a dead server without a pause', 'unit/client/session', 'never keeps the event loop from turning'],
-  [
-    'statements smuggled along with a statement',
-    'tables/mysql2-calls/queries',
-    'multipleStatements that are not allowed',
-  ],
-  [
-    'a transaction that BEGIN, or autocommit, opened',
-    'integration/client-connection',
-    'stays on its connection, whatever',
-  ],
-  [
-    'a transaction is split over two servers',
-    'integration/client-lost-transaction',
-    'are not executed on another connection',
-  ],
-  ['somebody inherits an open transaction', 'integration/client-pool', 'lets nobody inherit a transaction left open'],
-  ['an idle connection that the server closed', 'integration/client-pool', 'are handed to nobody'],
-  ['a closed statement is sent again', 'tables/mysql2-calls/connections', 'prepare, close, execute'],
-  ['query(sql, callback) returns nothing to chain on', 'tables/mysql2-calls/queries', 'events beside a callback'],
-];
-
-it.each(TRAPS)('%s: has a test', (_trap, file, title) => {
-  const path = ['.test.ts', '.ts'].map(end => join(import.meta.dirname, '../..', file + end));
-  const texts = path.flatMap(name => {
-    try {
-      return [readFileSync(name, 'utf8')];
-    } catch {
-      return [];
-    }
-  });
-  expect(texts.join('')).toContain(title);
-});
+/** What others stumbled over, as far as no other file is the place for it; test/tables/traps.test.ts lists all. */
 
 let node: ScriptedNode;
 let first: ScriptedMysql;
 let second: ScriptedMysql;
 let pool: FabricPool;
 
+const options = () => ({ fabric: { host: '127.0.0.1', port: node.port }, user: 'u', group: 'g', ttl: 0.05 });
+
 beforeEach(async () => {
   [node, first, second] = await Promise.all([startScriptedNode(), startScriptedMysql(), startScriptedMysql()]);
   node.servers = [aServer(first.port)];
-  pool = ours.createPool({ fabric: { host: '127.0.0.1', port: node.port }, user: 'u', group: 'g', ttl: 0.05 });
+  pool = ours.createPool(options());
 });
 afterEach(async () => {
   await pool.promise().end();
@@ -117,6 +72,49 @@ describe('a read-only error', () => {
     await pool.promise().query('SELECT 1');
     expect(first.connections).toBe(connections + 1);
   });
+});
+
+describe('a server whose connections are all busy', () => {
+  it('is refused to many, and serves as before when one is free: nothing is held against it', async () => {
+    await pool.promise().end();
+    pool = ours.createPool({ ...options(), connectionLimit: 1, waitForConnections: false });
+    const held = await pool.promise().getConnection();
+    for (let n = 0; n < 20; n += 1) {
+      await expect(pool.promise().getConnection()).rejects.toMatchObject({ code: 'FABRIC_QUEUE_LIMIT' });
+      await expect(pool.promise().query('SELECT 1')).rejects.toMatchObject({ code: 'FABRIC_QUEUE_LIMIT' });
+    }
+    held.release();
+    await pool.promise().query('SELECT 1');
+    expect(first.connections).toBe(1);
+    expect(node.calls.filter(({ method }) => method !== 'dump.servers')).toEqual([]);
+  });
+});
+
+describe('a group whose servers are all gone', () => {
+  it.each(['query', 'execute'] as const)(
+    'takes a statement without a callback, and tells its error: %s',
+    async verb => {
+      await pool.promise().end();
+      pool = ours.createPool({ ...options(), failoverTimeout: 0.2 });
+      await pool.promise().query('SELECT 1');
+      node.servers = [];
+      await expect
+        .poll(() =>
+          pool
+            .promise()
+            .query('SELECT 1')
+            .then(
+              () => 'served',
+              ({ code }) => code,
+            ),
+        )
+        .toBe('FABRIC_NO_SERVER');
+      const command = pool[verb]('SELECT 1') as unknown as EventEmitter;
+      const [error] = await once(command, 'error').catch(thrown => [thrown]);
+      expect(error).toMatchObject({ code: 'FABRIC_NO_SERVER', fabric: { outcome: 'not-executed' } });
+      pool[verb]('SELECT 1'); // nobody listens: the process lives on
+    },
+  );
 });
 
 it("createPoolCluster is mysql2's own", () => {
