@@ -22,7 +22,7 @@ export interface FabricEvents {
   'pool-saturated': PoolSaturated;
   /** Nobody waits for a connection to that server any more. */
   'pool-relieved': PoolEvent;
-  /** The last connection to a server that left the group has ended. */
+  /** The last connection to a server that left the group, or serves nothing any more, has ended. */
   'pool-drained': PoolEvent;
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -130,11 +130,12 @@ it.each([
 describe('its types', () => {
   beforeAll(async () => {
     await consumer.copy(join(import.meta.dirname, '../types'), 'orms.ts');
-    // what the README shows
-    const blocks = [
-      ...readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs),
-    ];
-    for (const [index, [, text]] of blocks.entries()) await consumer.write(`src/readme-${index}.ts`, text ?? '');
+    // what the README and the manuals show
+    const root = join(import.meta.dirname, '../..');
+    const manuals = ['README.md', ...readdirSync(join(root, 'docs')).map(name => `docs/${name}`)];
+    const blocks = manuals.flatMap(path => [...readFileSync(join(root, path), 'utf8').matchAll(/```ts\n(.*?)```/gs)]);
+    expect(blocks.length).toBeGreaterThan(10);
+    for (const [index, [, text]] of blocks.entries()) await consumer.write(`src/shown-${index}.ts`, text ?? '');
   });
 
   it.each([
