@@ -6,38 +6,23 @@ import { FabricError } from './errors.js';
 import type { Explanation } from './explain.js';
 import { noGroup } from './failures.js';
 import { Link } from './link.js';
+import { defineLiveFields } from './live-fields.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import type { RawConnection } from './physical.js';
 import { FabricPromiseConnection } from './promises.js';
-import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
+import { type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
 import { scoped } from './scope.js';
 import { Session } from './session.js';
 import { ConnectionShape } from './shapes.js';
 import { isOfSession } from './sql-words.js';
-import { CallbackStatement, type Done, EventStatement, type Statement, TaskStatement, textOf } from './statement.js';
+import { type CallbackStatement, type Done, type Statement, TaskStatement, textOf } from './statement.js';
 import { routeOf, statementTarget } from './target.js';
 import { type TransactionOptions, transact, type Unit } from './transaction.js';
+import { defineVerbs, returnedBy, statementFor } from './verbs.js';
 import type { StatementError } from './verdict.js';
 
 export type ErrorCallback = (error: mysql.QueryError | null) => void;
-
-/** What mysql2's connection has of its server, and what it is while there is none; then as mysql2's own before it is connected. */
-const WHILE_DISCONNECTED = {
-  threadId: null,
-  connectionId: undefined,
-  authorized: false,
-  state: 'disconnected',
-  sequenceId: 0,
-  compressedSequenceId: 0,
-  serverCapabilityFlags: 0,
-  serverEncoding: 'utf8',
-  clientEncoding: 'utf8',
-  _handshakePacket: null,
-  // This one is as good as new when it is lost; pools of others look at these.
-  _fatalError: null,
-  _protocolError: null,
-} as const;
 
 /**
  * A mysql2 connection whose server the group's topology decides. Nothing is connected before the first statement (or `connect`); when the
@@ -112,14 +97,11 @@ export class FabricConnection extends ConnectionShape {
     return this.#fabricUuid;
   }
 
-  /** `query` and `execute`: put here so that they keep mysql2's many typings. */
   static {
-    for (const verb of ['query', 'execute'] as const) {
-      const method = function (this: FabricConnection, sql: unknown, values?: unknown, callback?: unknown): unknown {
-        return this.#statement(verb, sql, values, callback);
-      };
-      Object.defineProperty(FabricConnection.prototype, verb, { value: method, writable: true, configurable: true });
-    }
+    defineVerbs(FabricConnection.prototype, (self, verb, sql, values, callback) =>
+      self.#statement(verb, sql, values, callback),
+    );
+    defineLiveFields(FabricConnection.prototype, self => self.live);
   }
 
   /** One connect for all who ask for it while it is under way; without a callback too. */
@@ -246,16 +228,6 @@ export class FabricConnection extends ConnectionShape {
     return new FabricPromiseConnection(this, promiseImpl ?? this.session.config.Promise);
   }
 
-  // mysql2 declares fields where we must look at the connection of the moment; an accessor here would not be assignable to those.
-  static {
-    for (const [name, otherwise] of Object.entries(WHILE_DISCONNECTED)) {
-      const get = function (this: FabricConnection): unknown {
-        return this.live === undefined ? otherwise : this.live[name as keyof RawConnection];
-      };
-      Object.defineProperty(FabricConnection.prototype, name, { get, configurable: true });
-    }
-  }
-
   /**
    * The socket of the moment; one that never was connected while there is none. Pools of ORMs replace a connection whose socket is destroyed:
    * it is once the connection has ended, and while the next statement would fail because the session is lost.
@@ -282,17 +254,10 @@ export class FabricConnection extends ConnectionShape {
     checkArguments(this.config, verb, sql, values);
     const request = readRequest(sql, values, callback);
     const { route, elsewhere } = this.#routeFor(request.sql);
-    if (request.callback !== undefined) {
-      const statement = new CallbackStatement(route ?? NOWHERE, verb, request.sql, request.values, request.callback);
-      this.session.trace(statement);
-      this.#run(statement, route, elsewhere);
-      return statement;
-    }
-    const facade = facadeFor(verb, request, this.config);
-    const statement = new EventStatement(route ?? NOWHERE, verb, request.sql, request.values, facade);
+    const statement = statementFor(verb, request, route, this.config);
     this.session.trace(statement);
     this.#run(statement, route, elsewhere);
-    return facade;
+    return returnedBy(statement);
   }
 
   protected task(

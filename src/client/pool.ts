@@ -8,15 +8,16 @@ import type { Explanation } from './explain.js';
 import { noGroup } from './failures.js';
 import { type ClientConfig, DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
-import { facadeFor, type RawQuery, readRequest, type Verb } from './request.js';
+import { type RawQuery, readRequest, type Verb } from './request.js';
 import { NOWHERE, type Route } from './route.js';
 import { scoped } from './scope.js';
 import type { ServerStats } from './server-pools.js';
 import { Session } from './session.js';
 import { asPoolConnection, deprecatedEnd, PoolShape } from './shapes.js';
-import { CallbackStatement, EventStatement, type Statement, TaskStatement } from './statement.js';
+import { type CallbackStatement, type Statement, TaskStatement } from './statement.js';
 import { routeOf, statementTarget } from './target.js';
 import { type TransactionOptions, transact, type Unit } from './transaction.js';
+import { defineVerbs, returnedBy, statementFor } from './verbs.js';
 import type { StatementError } from './verdict.js';
 import type { AcquireOptions } from './waiting-line.js';
 
@@ -90,14 +91,10 @@ export class FabricPool extends PoolShape {
     return this.#session.pools.stats();
   }
 
-  /** `query` and `execute`: put here so that they keep mysql2's many typings. */
   static {
-    for (const verb of ['query', 'execute'] as const) {
-      const method = function (this: FabricPool, sql: unknown, values?: unknown, callback?: unknown): unknown {
-        return this.#statement(verb, sql, values, callback);
-      };
-      Object.defineProperty(FabricPool.prototype, verb, { value: method, writable: true, configurable: true });
-    }
+    defineVerbs(FabricPool.prototype, (self, verb, sql, values, callback) =>
+      self.#statement(verb, sql, values, callback),
+    );
   }
 
   /** A connection of the pool's for as long as the caller likes; all its statements run on one server, and in one session. */
@@ -161,14 +158,9 @@ export class FabricPool extends PoolShape {
     const request = readRequest(sql, values, callback);
     const target = statementTarget(this.#target, request.sql);
     const route = target === this.#target ? this.#route : routeOf(target);
-    if (request.callback !== undefined) {
-      const statement = new CallbackStatement(route ?? NOWHERE, verb, request.sql, request.values, request.callback);
-      this.#run(statement, route);
-      return statement;
-    }
-    const facade = facadeFor(verb, request, this.#session.config.mysql);
-    this.#run(new EventStatement(route ?? NOWHERE, verb, request.sql, request.values, facade), route);
-    return facade;
+    const statement = statementFor(verb, request, route, this.#session.config.mysql);
+    this.#run(statement, route);
+    return returnedBy(statement);
   }
 
   #connect(
