@@ -42,7 +42,9 @@ describe('a server without room for another connection (1040, 1203, 1226)', () =
     await until('it runs', () => group.hanging === 1);
     group.primary.refusal = 1040;
     const waiting = Array.from({ length: 4 }, (_, n) => pool.promise().query(`INSERT ${n}`));
-    await until('they wait', () => statsOf(pool, group.primary.port)?.waiting === 4);
+    // Asked more than once, the server said no each time.
+    const refused = () => (statsOf(pool, group.primary.port)?.errors ?? 0) > 4;
+    await until('they wait', () => refused() && statsOf(pool, group.primary.port)?.waiting === 4);
     group.release();
     await Promise.all([running, ...waiting]);
     expect(group.primary.statements).toHaveLength(5);
@@ -100,11 +102,8 @@ describe('minConnections', () => {
     const pool = group.create({ minConnections: 2 });
     await until('it is warm', () => next.sockets.size === 2);
     next.admission = new Promise(() => {}); // a new connection would wait for ever
-    group.lead(next, [next]);
-    await until('it takes the writes', () => {
-      pool.query('INSERT 1', () => {});
-      return next.statements.length > 0;
-    });
+    group.lead(next, [group.primary, next]);
+    while (next.statements.length === 0) await pool.promise().query('INSERT 1');
     expect(next.connections).toBe(2);
   });
 
@@ -145,7 +144,7 @@ describe('a server that serves nothing any more', () => {
     await until('it has no pool', () => statsOf(pool, group.primary.port) === undefined);
     await connection.query('INSERT 1');
     await connection.commit();
-    expect(group.primary.statements.slice(-2)).toEqual(['INSERT 1', 'COMMIT']);
+    expect(group.primary.statements.filter(sql => sql !== 'SELECT 1').slice(-2)).toEqual(['INSERT 1', 'COMMIT']);
     connection.release();
     await until('it is gone', () => group.primary.sockets.size === 0);
   });
