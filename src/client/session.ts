@@ -1,28 +1,23 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
+import { MODE_READONLY, type Server } from '../wire/topology.js';
 import { whileRunning } from './abort.js';
 import { publishError, publishRoute } from './channels.js';
 import { Chooser } from './chooser.js';
-import { FabricError } from './errors.js';
 import { Announcer } from './events.js';
 import { type Explanation, explain } from './explain.js';
 import { FabricRpc } from './fabric-rpc.js';
-import { annotate, noServer, unknownGroup } from './failures.js';
+import { annotate } from './failures.js';
+import { Finder, PAUSE } from './finder.js';
 import type { ClientConfig, Target } from './options.js';
 import type { Physical } from './physical.js';
 import { Queued, type QueueEnds } from './queued.js';
 import { Reporter } from './reporter.js';
-import type { RequestMode, Route } from './route.js';
+import type { Route } from './route.js';
 import { ServerPools } from './server-pools.js';
 import { mayCommit, onlyReads } from './sql-words.js';
 import type { Done, Hold, Lender, Statement } from './statement.js';
 import { Telemetry } from './telemetry.js';
 import { createTopologyCache, type TopologyCache } from './topology-cache.js';
-import { connecting, mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict } from './verdict.js';
-import { unlessAborted } from './within.js';
-
-/** ms between two tries while the group has no server for a statement: short at first, for a switchover takes less than 100. */
-const PAUSE = { first: 10, most: 100 };
+import { mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict } from './verdict.js';
 
 /** Sent to a server that refused a statement as a read-only one does; ms within which it must answer. */
 const ASK_ROLE = { sql: 'SELECT @@global.read_only + @@global.innodb_read_only AS readOnly', timeout: 5_000 };
@@ -44,9 +39,8 @@ export class Session {
   readonly #reporter: Reporter;
   /** The balancer wants to know how long statements take. */
   readonly #timed: boolean;
+  readonly #finder: Finder;
   #ended = false;
-  /** The balancer's choice that had no idle connection: it was its turn, so `obtain`, which follows in the same tick, begins with it. */
-  #passedOver: Server | undefined;
 
   /** @param onConnect hears of each new connection to a server. */
   constructor(config: ClientConfig, onConnect: (physical: Physical) => void) {
@@ -77,10 +71,27 @@ export class Session {
       onDrained: server => this.events.drained(server),
     });
     this.#chooser = new Chooser(config.balancer, config.slowStart, this.pools);
+    this.#finder = new Finder(this.topologies, this.pools, this.#chooser, config.failoverTimeout, {
+      ended: () => this.#ended,
+      seen: group => this.#seen.has(group),
+      onUnreachable: (server, error) => this.events.unreachable(server, error),
+      onRefused: (server, error) => this.events.refused(server, error),
+      follow: (ruling, group, server, error) => this.#follow(ruling, group, server, error),
+    });
     this.#timed = config.balancer === 'leastLatency' || typeof config.balancer === 'function';
     const { database } = config.mysql;
     if (config.telemetry !== false)
       this.#telemetry = new Telemetry(config.telemetry, { database, stats: () => this.pools.stats() });
+  }
+
+  /** A connection that is idle now to a server that is right for the route; undefined when that cannot be had without waiting. */
+  take(route: Route): Physical | undefined {
+    return this.#finder.take(route);
+  }
+
+  /** A connection to a server that is right for the route; see `Finder.obtain`. */
+  obtain(route: Route, hold: Hold): Promise<Physical> {
+    return this.#finder.obtain(route, hold);
   }
 
   /** Opens the connections that are to be kept, before anybody needs one. */
@@ -94,8 +105,8 @@ export class Session {
 
   /** Lends to statements that need no session of their own: from the shared pools, for one statement. */
   readonly shared: Lender = {
-    take: route => this.take(route),
-    obtain: (route, hold) => this.obtain(route, hold),
+    take: route => this.#finder.take(route),
+    obtain: (route, hold) => this.#finder.obtain(route, hold),
     done: (physical, _statement, rows) => {
       if (opensTransaction(rows))
         physical.home.discard(physical); // nobody could commit it, and nobody may inherit it
@@ -124,11 +135,9 @@ export class Session {
 
   /** All connections of the server whose turn it is are busy: the statement is sent on the first that comes free. */
   #queue(statement: Statement): boolean {
-    const server = this.#passedOver;
+    const server = this.#finder.passedOver;
     if (server === undefined) return false;
-    const queued = this.pools.queue(server, new Queued(statement, server, this.#queueEnds));
-    if (queued) this.#passedOver = undefined;
-    return queued;
+    return this.#finder.queue(server, new Queued(statement, server, this.#queueEnds));
   }
 
   readonly #queueEnds: QueueEnds = {
@@ -138,55 +147,12 @@ export class Session {
 
   #lendOrRefuse(statement: Statement, server: Server, error: StatementError): void {
     try {
-      this.#lendFailed(error, statement.route, server, statement);
+      this.#finder.lendFailed(error, statement.route, server, statement);
     } catch {
       this.#refuse(statement, error);
       return;
     }
     this.#obtainAndSend(this.shared, statement);
-  }
-
-  /** A connection that is idle now to a server that is right for the route; undefined when that cannot be had without waiting. */
-  take({ group, mode }: Route): Physical | undefined {
-    const topology = this.topologies.peek(group);
-    if (topology === undefined) return undefined;
-    const server = this.#choose(topology, mode);
-    if (server === undefined) return undefined;
-    const physical = this.pools.tryLend(server);
-    if (physical === undefined) this.#passedOver = server;
-    return physical;
-  }
-
-  /** What an application's own balancer throws is told by `obtain`, which asks it again. */
-  #choose(topology: Topology, mode: RequestMode): Server | undefined {
-    try {
-      return this.#chooser.choose(topology, mode);
-    } catch {
-      return undefined;
-    }
-  }
-
-  /**
-   * A connection to a server that is right for the route, waiting for a server to be (a failover) until the hold's deadline.
-   * @throws the last connect error, the reason of the hold's signal, what the balancer throws, or FabricError: `FABRIC_NO_SERVER`,
-   *   `FABRIC_UNREACHABLE`, `FABRIC_TIMEOUT`, `FABRIC_QUEUE_LIMIT`, `FABRIC_CLOSED`.
-   */
-  obtain(route: Route, hold: Hold): Promise<Physical> {
-    const { signal } = hold;
-    if (signal === undefined) return this.#obtain(route, hold);
-    if (signal.aborted) return Promise.reject(signal.reason);
-    return unlessAborted(this.#obtain(route, hold), signal, late => late.home.giveBack(late));
-  }
-
-  #obtain(route: Route, hold: Hold): Promise<Physical> {
-    const first = this.#passedOver;
-    this.#passedOver = undefined;
-    if (first === undefined) return this.#search(route, hold);
-    // Not awaited: a caller that only waits for its turn goes through here, and each promise counts.
-    return this.pools.lend(first, hold).then(undefined, error => {
-      this.#lendFailed(error, route, first, hold);
-      return this.#search(route, hold);
-    });
   }
 
   /** @param boundTo the server that a transaction binds the connection to. */
@@ -203,65 +169,6 @@ export class Session {
     this.#telemetry?.end();
     this.#rpc.close();
     await this.pools.end();
-  }
-
-  async #search(route: Route, hold: Hold): Promise<Physical> {
-    for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
-      if (this.#ended) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
-      const topology = await this.topologies.get(route.group);
-      if (topology.servers.length === 0 && !this.#seen.has(route.group)) throw unknownGroup(route.group);
-      const { physical, error } = await this.#lendFrom(topology, route, hold);
-      if (physical !== undefined) return physical;
-      if (performance.now() + pause > hold.deadline)
-        throw error ?? noServer(topology, route, this.config.failoverTimeout);
-      await sleep(pause);
-      hold.signal?.throwIfAborted();
-      hold.waitUntil = 0; // it is held for want of a server; waiting for a connection is another wait
-      this.topologies.forget(route.group);
-    }
-  }
-
-  /** Tries each server that may serve until one lends; an unreachable one, or a full one, cools, so the next choice is another. */
-  async #lendFrom(
-    topology: Topology,
-    route: Route,
-    hold: Hold,
-  ): Promise<{ physical?: Physical; error?: StatementError }> {
-    let error: StatementError | undefined;
-    let full: Server | undefined;
-    for (
-      let server = this.#chooser.choose(topology, route.mode);
-      server;
-      server = this.#chooser.choose(topology, route.mode)
-    ) {
-      try {
-        return { physical: await this.pools.lend(server, hold) };
-      } catch (caught) {
-        error = caught as StatementError;
-        if (this.#lendFailed(error, route, server, hold).elsewhere) full = server;
-        if (!this.pools.cooling(server)) break;
-      }
-    }
-    if (error === undefined) return {};
-    if (full === undefined) return { error };
-    const admitted = this.pools.lendAdmitted(full, hold);
-    if (admitted === undefined) throw error;
-    return { physical: await admitted };
-  }
-
-  /** @throws the error when another try would not help. */
-  #lendFailed(error: StatementError, route: Route, server: Server, hold: Hold): Verdict {
-    if (hold.signal?.aborted) throw error;
-    if (error instanceof FabricError) {
-      this.events.refused(server, error);
-      throw error;
-    }
-    const ruling = verdict(error, connecting(route.mode));
-    annotate(error, ruling, route, server);
-    if (ruling.report) this.events.unreachable(server, error);
-    if (!ruling.retry && !ruling.elsewhere) throw error;
-    this.#follow(ruling, route.group, server, error);
-    return ruling;
   }
 
   #obtainAndSend(lender: Lender, statement: Statement): void {
