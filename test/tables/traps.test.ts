@@ -16,8 +16,9 @@ const TRAPS: readonly [trap: string, file: string, title: string][] = [
     'unit/client/traps',
     'evicts the connection of whoever holds it in a transaction: %s',
   ],
+  ['..., on every other path', 'integration/client-read-only', '%s: %s, and the connection ends'],
   [
-    '..., on every other path',
+    '..., and the write is lost',
     'integration/client-failover',
     'a server that lost its role behind our back refuses, and the write is held until the topology says better',
   ],
@@ -104,6 +105,50 @@ const TRAPS: readonly [trap: string, file: string, title: string][] = [
     'unit/client/abort',
     'that waits for a connection to be made is given up, and the connection serves others',
   ],
+  // Pools: mysql2's, generic-pool, lru-cache
+  [
+    'a server with too many connections fails a read that others could serve',
+    'unit/client/pools',
+    'fails no read that another can serve: %d',
+  ],
+  [
+    'the time of a wait begins anew in another line',
+    'unit/client/pools',
+    'counts once, also for who has to begin again in another line',
+  ],
+  [
+    'a wait cannot be called off',
+    'unit/client/abort',
+    'that waits for a busy connection leaves the line at once, with the reason as it was given',
+  ],
+  [
+    'a connect that hangs outlasts the bound of the wait',
+    'unit/client/pools',
+    'bounds the wait for a server that takes the connection and then says nothing',
+  ],
+  ['callers without number may wait', 'integration/client-pool', 'queueLimit and waitForConnections refuse at once'],
+  [
+    'nothing is kept warm: the first writes on a new primary wait',
+    'unit/client/pools',
+    'are there when a secondary becomes the primary: its first write waits for no connection',
+  ],
+  ['what was lost still counts as kept', 'unit/client/pools', 'come back when they were lost'],
+  [
+    'connections live for ever, or all end at once',
+    'unit/client/pools',
+    'ends connections when they are idle or given back, never under a statement, and not all at once',
+  ],
+  [
+    'what a pool does is seen in private fields only',
+    'unit/client/pools',
+    'tell per server of connections, waits, errors and picks',
+  ],
+  [
+    'a cache forgets what it cannot fetch again',
+    'unit/client/topology-cache',
+    'the old topology is served, and a node is asked about once a second, not for every statement',
+  ],
+  ['each caller fetches what is missing', 'unit/client/topology-cache', 'asks once for all who wait'],
   // Objects
   [
     'an error without a listener ends the process',

@@ -6,7 +6,11 @@ import mysql2, {
   type ResultSetHeader,
   type RowDataPacket,
 } from 'mysql2';
-import type { Connection as PromiseConnection, Pool as PromisePool } from 'mysql2/promise';
+import type {
+  Connection as PromiseConnection,
+  Pool as PromisePool,
+  PoolConnection as PromisePoolConnection,
+} from 'mysql2/promise';
 import fabric, {
   connect,
   createConnection,
@@ -71,6 +75,27 @@ const uuid: string | undefined = ours.fabricUuid;
 const ourPool: FabricPool = createPool(options).setProperty({ mode: 1 });
 const idle: number | undefined = ourPool.stats()[0]?.idle;
 
+// A view goes wherever mysql2's pool is asked for, in both doors.
+const readers: Pool = createPool(options).with({ mode: MODE_READONLY });
+const promisedReaders: PromisePool = createPoolPromise(options).with({ mode: 'READONLY' });
+report(ourPool.with({ group: 'other' }));
+const waited: number | undefined = createPoolPromise(options).stats()[0]?.waits.mean;
+
+const { signal } = new AbortController();
+ourPool.query<RowDataPacket[]>({ sql: 'SELECT 1', signal, mode: 'READONLY' }, (error, rows) =>
+  console.log(error, rows),
+);
+ourPool.getConnection({ signal }, (error, lent) => console.log(error?.code, lent.threadId));
+const lentLater: Promise<PromisePoolConnection> = createPoolPromise(options).getConnection({ signal });
+createPool({ ...options, balancer: 'leastBusy', maxLifetime: 3_600_000, slowStart: 10_000 });
+createPool({
+  ...options,
+  balancer: (candidates, load) =>
+    candidates.find(each => each.host === 'near' && load.inFlight(each) < 10) ?? (candidates[0] as Server),
+});
+// @ts-expect-error nobody knows this balancer
+createPool({ ...options, balancer: 'sticky' });
+
 ourPool.getConnection((error, lent) => {
   if (error) throw error;
   const asTheirs: PoolConnection = lent;
@@ -128,14 +153,18 @@ export {
   cluster,
   created,
   idle,
+  lentLater,
   nothing,
   pool,
   promised,
   promisedPool,
+  promisedReaders,
+  readers,
   scoped,
   server,
   text,
   type,
   uuid,
   viaDefault,
+  waited,
 };
