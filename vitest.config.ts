@@ -11,7 +11,11 @@ export default defineConfig({
     reporters: results
       ? ['default', ['json', { outputFile: join(results, `vitest-${process.pid}.json`) }]]
       : ['default'],
-    coverage: { include: ['src/**'], reporter: ['text', 'html', 'json-summary'] },
+    coverage: {
+      include: ['src/**'],
+      reporter: ['text', 'html', 'json-summary'],
+      thresholds: { 'src/client/**': { lines: 95 } },
+    },
     projects: [
       {
         test: {

@@ -32,7 +32,8 @@ export function weightedRoundRobin(): (candidates: readonly Server[]) => Server 
 /** Pays every server its share, takes the whole pick from the chosen one, and returns its index. */
 function nextTurn(shares: Float64Array, owed: Float64Array): number {
   const threshold = 1 / (2 * shares.length - 2) - 1e-9;
-  let chosen = -1;
+  // All are owed 1 together, so one of n is owed 1/n at least, and that is above the threshold.
+  let chosen = 0;
   let earliest = Number.POSITIVE_INFINITY;
   for (let i = 0; i < shares.length; i++) {
     const share = shares[i] as number;
@@ -44,14 +45,6 @@ function nextTurn(shares: Float64Array, owed: Float64Array): number {
       chosen = i;
     }
   }
-  if (chosen < 0) chosen = indexOfMost(owed);
   owed[chosen] = (owed[chosen] as number) - 1;
   return chosen;
-}
-
-/** After a change of candidates nobody may be owed the threshold for a moment; then whoever is owed most is next. */
-function indexOfMost(owed: Float64Array): number {
-  let most = 0;
-  for (let i = 1; i < owed.length; i++) if ((owed[i] as number) > (owed[most] as number)) most = i;
-  return most;
 }

@@ -71,6 +71,32 @@ describe('weightedRoundRobin', () => {
     expect(Math.max(...gaps)).toBeLessThanOrEqual(6);
   });
 
+  it.each([
+    [[5, 3, 2], 'abacabacbaabacabacba'],
+    [[5, 1, 1], 'aabaacaaabaacaaabaac'],
+    [[1, 1, 1, 1], 'abcdabcdabcdabcdabcd'],
+  ])('gives the turns of %j in this order', (given, turns) => {
+    const candidates = given.map((weight, i) => server('abcd'.charAt(i), weight));
+    expect(picks(create(), candidates, 20).join('')).toBe(turns);
+  });
+
+  it.each([
+    [0, 'cccacccbcc'],
+    [1, 'ccccbcccac'],
+    [4, 'cccccacccc'],
+    [7, 'cccccccbcc'],
+  ])('pays what is owed when weights change after %i turns', (count, turns) => {
+    const balancer = create();
+    picks(balancer, [server('a', 8), server('b', 1), server('c', 1)], count);
+    const changed = [server('a', 1), server('b', 1), server('c', 8)];
+    expect(picks(balancer, changed, 10).join('')).toBe(turns);
+  });
+
+  it('serves even when a weight is no number', () => {
+    const candidates = servers(Number.NaN, 1);
+    expect(candidates).toContain(create()(candidates, AT_REST));
+  });
+
   it('keeps no state that another balancer shares', () => {
     const candidates = servers(1, 1);
     const first = create();
@@ -251,6 +277,44 @@ describe('leastBusy', () => {
   });
 });
 
+describe('leastBusy at rest', () => {
+  it('draws each server about as often, whoever the other is', () => {
+    const candidates = servers(1, 1, 1, 1);
+    for (const count of counts(candidates, picks(balancers.leastBusy(), candidates, PICKS)))
+      expect(Math.abs(count / PICKS - 1 / 4)).toBeLessThan(CHANCE);
+  });
+
+  it('draws two different servers: the one in use is never picked beside an idle one', () => {
+    const load = loadOf([
+      { inFlight: 1, latency: 0 },
+      { inFlight: 0, latency: 0 },
+    ]);
+    const balancer = balancers.leastBusy();
+    const candidates = servers(1, 1);
+    for (let n = 0; n < 200; n += 1) expect(balancer(candidates, load).uuid).toBe('s1');
+  });
+});
+
+describe('random', () => {
+  it('has no order: each server follows each about as often', () => {
+    const candidates = servers(1, 1, 1);
+    const picked = picks(balancers.random(), candidates, PICKS);
+    const pairs = new Map<string, number>();
+    for (const [n, uuid] of picked.entries()) {
+      const pair = `${picked[n - 1]} ${uuid}`;
+      if (n > 0) pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+    }
+    expect(pairs.size).toBe(9);
+    for (const count of pairs.values()) expect(Math.abs(count / PICKS - 1 / 9)).toBeLessThan(CHANCE);
+  });
+
+  it('is another for each balancer: many processes do not go in step', () => {
+    const candidates = servers(1, 1, 1);
+    const sequences = Array.from({ length: 5 }, () => picks(balancers.random(), candidates, 60).join());
+    expect(new Set(sequences).size).toBe(5);
+  });
+});
+
 describe('leastLatency', () => {
   const load = loadOf([
     { inFlight: 0, latency: 2 },
@@ -267,6 +331,21 @@ describe('leastLatency', () => {
   it('until it is so busy that another answers sooner', () => {
     const crowded: Load = { ...load, inFlight: ({ uuid }) => (uuid === 's0' ? 2 : 0) };
     expect(balancers.leastLatency()(servers(1, 1, 1), crowded).uuid).toBe('s2');
+  });
+
+  it('what is in flight counts, also where nothing is known', () => {
+    const candidates = servers(1, 1, 1);
+    const busy = loadOf([
+      { inFlight: 1, latency: 0 },
+      { inFlight: 0, latency: 0 },
+      { inFlight: 2, latency: 0 },
+    ]);
+    const balancer = balancers.leastLatency();
+    for (let n = 0; n < 6; n += 1) expect(balancer(candidates, busy).uuid).toBe('s1');
+  });
+
+  it('takes turns among equals', () => {
+    expect(picks(balancers.leastLatency(), servers(1, 1, 1), 6)).toEqual(['s0', 's1', 's2', 's0', 's1', 's2']);
   });
 
   it('asks one of which nothing is known', () => {
