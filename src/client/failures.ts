@@ -1,5 +1,6 @@
 import { MODE_READONLY, type Server, type Topology } from '../wire/topology.js';
 import { type ErrorFacts, FabricError } from './errors.js';
+import type { ClientConfig } from './options.js';
 import type { Route } from './route.js';
 import type { StatementError, Verdict } from './verdict.js';
 
@@ -34,4 +35,18 @@ export function noGroup(): FabricError {
     'FABRIC_NO_SERVER',
     "No group is chosen: setProperty({ group: 'name' }) first, or give group in the options",
   );
+}
+
+export function allBusy(
+  { host, port }: Server,
+  { acquireTimeout, maxConnections }: Pick<ClientConfig, 'acquireTimeout' | 'maxConnections'>,
+  cause?: unknown,
+): FabricError {
+  const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); all ${maxConnections} are busy`;
+  return new FabricError('FABRIC_TIMEOUT', reason, { cause });
+}
+
+export function tooManyWait({ host, port }: Server): FabricError {
+  const reason = `All connections to ${host}:${port} are busy, and no more callers may wait (queueLimit)`;
+  return new FabricError('FABRIC_QUEUE_LIMIT', reason);
 }

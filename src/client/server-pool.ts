@@ -1,5 +1,6 @@
 import { type Server, STATUS_PRIMARY } from '../wire/topology.js';
 import { FabricError } from './errors.js';
+import { allBusy, tooManyWait } from './failures.js';
 import { IdleStack } from './idle-stack.js';
 import { Latency } from './latency.js';
 import type { ClientConfig } from './options.js';
@@ -71,7 +72,7 @@ export class ServerPool implements Home {
     this.#supply = new Supply(server, config, this, { clock, onConnect, onLost });
     this.#keptTicks = Math.max(1, Math.floor(Math.min(config.validateAfter, config.idleTimeout) / clock.interval));
     this.#wasPrimary = server.status === STATUS_PRIMARY;
-    this.#line = new WaitingLine(config.acquireTimeout, () => this.#allBusy(undefined));
+    this.#line = new WaitingLine(config.acquireTimeout, () => allBusy(server, config));
   }
 
   /** The server did not let us connect a moment ago: better ask another one. */
@@ -236,7 +237,7 @@ export class ServerPool implements Home {
   }
 
   #wait(patience: Patience): Promise<Physical> {
-    if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(this.#tooManyWait());
+    if (this.#line.length >= this.#config.maxWaiting) return Promise.reject(tooManyWait(this.server));
     return this.#line.wait(patience);
   }
 
@@ -246,13 +247,13 @@ export class ServerPool implements Home {
       this.#busy.add(physical);
       this.giveBack(physical);
     };
-    const onTimeout = (): Error => this.#allBusy(undefined);
+    const onTimeout = (): Error => allBusy(this.server, this.#config);
     return within(this.#acquire(), patience.waitUntil, onTimeout, late).then(physical => this.#lent(physical));
   }
 
   async #acquire(): Promise<Physical> {
     const resource = await this.#supply.acquire().catch(cause => {
-      throw this.#left ? givenUp('the server left the group') : this.#allBusy(cause);
+      throw this.#left ? givenUp('the server left the group') : allBusy(this.server, this.#config, cause);
     });
     if (!(resource instanceof FailedConnect)) return resource;
     // Nobody would ever give the others a connection, or not soon.
@@ -277,19 +278,6 @@ export class ServerPool implements Home {
         error => waiter.reject(error),
       );
     }
-  }
-
-  #allBusy(cause: unknown): FabricError {
-    const { host, port } = this.server;
-    const { acquireTimeout, maxConnections } = this.#config;
-    const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); all ${maxConnections} are busy`;
-    return new FabricError('FABRIC_TIMEOUT', reason, { cause });
-  }
-
-  #tooManyWait(): FabricError {
-    const { host, port } = this.server;
-    const reason = `All connections to ${host}:${port} are busy, and no more callers may wait (queueLimit)`;
-    return new FabricError('FABRIC_QUEUE_LIMIT', reason);
   }
 
   #release(physical: Physical): void {
