@@ -37,13 +37,13 @@ export default defineConfig({
         },
       },
       {
-        // Each file starts up to six servers, and some measure how long a failover takes.
+        // Each file starts up to six servers, and mostly waits for them.
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 120_000,
-          maxWorkers: sharedServers ? 1 : 2,
+          maxWorkers: sharedServers ? 1 : 3,
           fileParallelism: !sharedServers,
           sequence: { groupOrder: 2 },
         },

@@ -163,7 +163,7 @@ describe('a node that is killed', { timeout: 3_600_000 }, () => {
 
   test.concurrent.each(named)('in %s: all is in order when it is back', async (_name, scenario) => {
     const points = await lend(cluster => pointsOf(scenario, cluster));
-    const chosen = ALL ? points : aFew(points, 3);
+    const chosen = ALL ? points : aFew(points, 2);
     const { met, slowest } = await each(chosen, scenario, (label, cluster) => killAt(label, scenario, cluster));
     figures.slowest = Math.max(figures.slowest, slowest.ms);
     const { ms, label } = slowest;
@@ -171,7 +171,7 @@ describe('a node that is killed', { timeout: 3_600_000 }, () => {
     expect(met).toBeGreaterThan(chosen.length * 0.9 - 1);
   });
 
-  test.concurrent.each(named)(
+  test.concurrent.each(ALL ? named : aFew(named, 6))(
     'in %s, and again while it recovers: all is in order in the end',
     async (_name, scenario) => {
       const points = await lend(cluster => pointsOf(scenario, cluster));
