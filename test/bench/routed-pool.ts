@@ -5,15 +5,21 @@ import type { Sandbox } from './sandbox.js';
 
 /**
  * The routed pool against mysql2's own on the same server: what routing costs. Pairs alternate, so that a drift of the machine hits both,
- * and are many and short, so that a moment's disturbance spoils few of them.
+ * and are many and short, so that a moment's disturbance spoils few of them. Each half has a pool of its own: some connections are a tenth
+ * faster than others for as long as they last (the scheduler has put their threads somewhere), which must not favour one side for long.
  */
 
-const PAIRS = 31;
-/** ms of each half of a pair. */
-const DURATION = 200;
+const PAIRS = 91;
+/** ms of each half of a pair, and before it, while its pool connects. */
+const DURATION = { counted: 100, before: 30 };
+/** ms per pool and row for the compiler. */
+const WARM_UP = 600;
 const CONNECTIONS = 10;
 const CALLERS = [1, 10, 100] as const;
 const ROWS = 1_000;
+
+type Pool = mysql.Pool;
+type Call = (pool: Pool) => Promise<unknown>;
 
 const STATEMENTS = [
   { what: 'query, SELECT 1', verb: 'query', sql: 'SELECT 1', values: () => undefined },
@@ -46,37 +52,49 @@ export async function benchRoutedPool({ servers, clientOptions }: Sandbox): Prom
   if (primary === undefined) throw new Error('no server');
   const { fabric: _fabric, group: _group, ...account } = clientOptions;
   const size = { connectionLimit: CONNECTIONS };
-  const bare = mysql.createPool({ ...account, ...size, host: primary.host, port: primary.port });
-  const routed = fabric.createPool({ ...clientOptions, ...size });
-  await bare.query('CREATE TABLE bench (id INT PRIMARY KEY, name VARCHAR(40))');
-  await bare.query('INSERT INTO bench VALUES ?', [Array.from({ length: ROWS }, (_, i) => [i + 1, `name ${i + 1}`])]);
+  const bare = (): Pool => mysql.createPool({ ...account, ...size, host: primary.host, port: primary.port });
+  const routed = (): Pool => fabric.createPool({ ...clientOptions, ...size });
+  const maker = bare();
+  await maker.query('CREATE TABLE bench (id INT PRIMARY KEY, name VARCHAR(40))');
+  await maker.query('INSERT INTO bench VALUES ?', [Array.from({ length: ROWS }, (_, i) => [i + 1, `name ${i + 1}`])]);
   const figures: PoolFigures[] = [];
   for (const { what, verb, sql, values } of STATEMENTS) {
-    const call = (pool: mysql.Pool) => (): Promise<unknown> => pool[verb as 'query'](sql, values());
-    for (const callers of CALLERS) figures.push(await compare(what, callers, call(bare), call(routed)));
+    const call: Call = pool => pool[verb as 'query'](sql, values());
+    for (const callers of CALLERS) figures.push(await compare(what, callers, call, bare, routed));
   }
-  await bare.query('DROP TABLE bench');
-  await Promise.all([bare.end(), routed.end()]);
+  for (const callers of CALLERS)
+    figures.push(await compare('mysql2 with itself', callers, pool => pool.query('SELECT 1'), bare, bare));
+  await maker.query('DROP TABLE bench');
+  await maker.end();
   return figures;
 }
 
 async function compare(
   what: string,
   callers: number,
-  bare: () => Promise<unknown>,
-  routed: () => Promise<unknown>,
+  call: Call,
+  bare: () => Pool,
+  routed: () => Pool,
 ): Promise<PoolFigures> {
-  const measure = (call: () => Promise<unknown>): Promise<Throughput> => drive(callers, DURATION, call);
-  for (const call of [bare, routed, bare, routed]) await measure(call);
+  const half = async (create: () => Pool, duration: number): Promise<Throughput> => {
+    const pool = create();
+    try {
+      await drive(callers, DURATION.before, () => call(pool));
+      return await drive(callers, duration, () => call(pool));
+    } finally {
+      await pool.end();
+    }
+  };
+  for (const create of [bare, routed]) await half(create, WARM_UP);
   const pairs: { bare: Throughput; routed: Throughput }[] = [];
   for (let i = 0; i < PAIRS; i++) {
     // The first of a pair alternates too: the second finds warmer caches.
     if (i % 2 === 0) {
-      const first = await measure(bare);
-      pairs.push({ bare: first, routed: await measure(routed) });
+      const first = await half(bare, DURATION.counted);
+      pairs.push({ bare: first, routed: await half(routed, DURATION.counted) });
     } else {
-      const first = await measure(routed);
-      pairs.push({ routed: first, bare: await measure(bare) });
+      const first = await half(routed, DURATION.counted);
+      pairs.push({ routed: first, bare: await half(bare, DURATION.counted) });
     }
   }
   const ratio = (figure: (half: Throughput) => number): number =>
