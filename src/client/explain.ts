@@ -33,7 +33,7 @@ export interface Candidate {
   readonly server: Server;
   /** It did not let us connect a moment ago, so the others are asked first. */
   readonly cooling: boolean;
-  /** Of all statements like this one, from 0 to 1, by weight. */
+  /** Of all statements like this one, from 0 to 1, as its weight would have it; balancers may mind other things, too. */
   readonly share: number;
 }
 
@@ -126,7 +126,10 @@ function decisionOf(
   if (server !== null) return `${what} go to ${at(server)}, ${reason(server, able)}.`;
   const warm = able.filter(({ cooling }) => !cooling);
   if (warm.length === 0) return `${what} wait: no server lets us connect.`;
-  const shares = warm.map(({ server, share }) => `${at(server)} (${Math.round(share * 100)} % by weight)`);
+  const weighed = balancer === 'weightedRoundRobin';
+  const shares = warm.map(
+    ({ server, share }) => at(server) + (weighed ? ` (${Math.round(share * 100)} % by weight)` : ''),
+  );
   const by = typeof balancer === 'string' ? balancer : "the application's own balancer";
   return `${what} go to one of ${shares.join(', ')}, as ${by} decides.`;
 }

@@ -249,10 +249,19 @@ interface PoolConfig {
 /** mysql2's own reading of the options, so that names, defaults and warnings stay its own: a pool that never connects, for its config. */
 function readPoolConfig(options: FabricPoolOptions): PoolConfig {
   const { maxIdle, ...rest } = mysqlOptions(options); // a pool with maxIdle starts a timer
+  refuseOneServer(rest);
   const config = mysql.createPool(rest).config as unknown as PoolConfig & { maxIdle: number };
   config.maxIdle = Number(maxIdle ?? config.maxIdle);
   delete (config.connectionConfig as { pool?: unknown }).pool;
   return config;
+}
+
+/** Each connection is made to the server that its statements are routed to. */
+function refuseOneServer({ socketPath, stream }: mysql.ConnectionOptions): void {
+  const refuse = (name: string, expected: string): Error => badInput(TypeError, 'FABRIC_BAD_OPTION', name, expected);
+  if (socketPath) throw refuse('socketPath', 'expected none: servers are found by host and port');
+  if (stream && typeof stream !== 'function')
+    throw refuse('stream', 'expected a function that makes one for each connection');
 }
 
 function boolean(name: string, value: unknown, fallback: boolean): boolean {

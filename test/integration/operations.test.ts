@@ -261,6 +261,24 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
     expect(await refusal('group.add', 'g', first.address)).toContain('was emptied');
   });
 
+  test('nor does it count as a secondary when it is to follow a new primary, or comes back by itself', async () => {
+    await form(servers, { detectionInterval: 30, detections: 60 }); // a restart is not taken for a loss
+    for (const server of servers) {
+      if (server !== first) await call('group.promote', 'g', server.address);
+      await server.query(`CREATE TABLE app.of_${server.port} (id INT)`);
+    }
+    await second.reset();
+    await call('group.promote', 'g', first.address);
+    expect(sentences.join('\n')).toMatch(/is FAULTY, it cannot follow the new primary: Server \(.*\) was emptied/);
+    await call('group.activate', 'g');
+    await third.reset();
+    await third.restart();
+    await until(async () => (await row(third))?.status === 'FAULTY');
+    expect(sentences.join('\n')).toMatch(/came back but does not follow the primary: Server \(.*\) was emptied/);
+    expect((await row(second))?.status).toBe('FAULTY');
+    expect((await row(first))?.status).toBe('PRIMARY');
+  });
+
   test('manage.stop stops it: the call is answered, and a procedure under way ends', async () => {
     await form(servers);
     const { host, port } = fabric.address.xmlrpc;

@@ -129,6 +129,7 @@ const TABLE: readonly [name: string, error: StatementError, Rulings][] = [
   ['1290 ER_OPTION_PREVENTS_STATEMENT', sql(1290, 'ER_OPTION_PREVENTS_STATEMENT'), READ_ONLY],
   ['1792 read-only transaction', sql(1792, 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION'), READ_ONLY],
   ['1836 ER_READ_ONLY_MODE', sql(1836, 'ER_READ_ONLY_MODE'), READ_ONLY],
+  ['3100 refused by group replication', sql(3100, 'ER_RUN_HOOK_ERROR'), READ_ONLY],
   ['PROTOCOL_SEQUENCE_TIMEOUT', failed({ code: 'PROTOCOL_SEQUENCE_TIMEOUT' }), TIMEOUT],
   ['1045 wrong password', failed({ errno: 1045, code: 'ER_ACCESS_DENIED_ERROR', fatal: true }), ANSWERED],
   ['1040 too many connections', failed({ errno: 1040, code: 'ER_CON_COUNT_ERROR', fatal: true }), ANSWERED],

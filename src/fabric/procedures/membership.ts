@@ -11,9 +11,8 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { Address, ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { ownLost } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
-import { describe, follow, patience, refuseErrant } from './promotion.js';
+import { describe, follow, patience, refuseUnlike } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
 /** Servers come, go, and come back after a repair. */
@@ -110,20 +109,6 @@ async function refuseUnfit(uuid: string, server: ManagedServer): Promise<void> {
   const issues = await server.requirementIssues();
   if (issues.length > 0)
     throw new CommandError('ServerError', `Server (${uuid}) cannot be managed: ${issues.join('; ')}.`);
-}
-
-/** Neither may a server have transactions that the primary lacks, nor lack its own: replication never sends those back to it. */
-async function refuseUnlike(uuid: string, server: ManagedServer, primary: ManagedServer): Promise<void> {
-  await refuseErrant(uuid, server, primary);
-  // The primary's set is read first: what the server has written itself was on it before.
-  const reference = await primary.executed();
-  const lost = ownLost(uuid, await server.executed(), reference);
-  if (lost === '') return;
-  const advice = `Please, restore it from a copy of the primary, or give it a new server_uuid and all of the primary's data.`;
-  throw new CommandError(
-    'ServerError',
-    `Server (${uuid}) was emptied: it lacks transactions that it wrote itself, ${lost}, and replication would skip them. ${advice}`,
-  );
 }
 
 /** With `updateOnly` a primary that cannot be asked is no obstacle: nothing is done to the server then. */

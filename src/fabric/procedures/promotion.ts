@@ -5,7 +5,7 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import { AdminError, type ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { beyond } from './candidates.js';
+import { beyond, ownLost } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import type { Step, StepContext } from './run.js';
 
@@ -188,16 +188,33 @@ async function answers(server: ServerRecord, context: StepContext): Promise<bool
 
 /**
  * Makes a server a secondary of the primary.
- * @throws CommandError when it has transactions that the primary lacks (invariant 2), AdminError when it cannot follow.
+ * @throws CommandError when it has transactions that the primary lacks (invariant 2), or lacks its own; AdminError when it cannot follow.
  */
 export async function follow(server: ServerRecord, primary: ServerRecord, context: StepContext): Promise<void> {
   const [replica, source] = await Promise.all([
     context.sessions.to(server, shortPatience(context)),
     context.sessions.to(primary, patience(context)),
   ]);
-  await refuseErrant(server.uuid, replica, source);
+  await refuseUnlike(server.uuid, replica, source);
   await replica.setSemiSync('secondary');
   await replica.follow(primary);
+}
+
+/**
+ * Neither may a server have transactions that the primary lacks, nor lack its own: replication never sends those back to it.
+ * @throws CommandError naming them.
+ */
+export async function refuseUnlike(uuid: string, replica: ManagedServer, source: ManagedServer): Promise<void> {
+  await refuseErrant(uuid, replica, source);
+  // The source's set is read first: what the server has written itself was on it before.
+  const reference = await source.executed();
+  const lost = ownLost(uuid, await replica.executed(), reference);
+  if (lost === '') return;
+  const advice = `Please, restore it from a copy of the primary, or give it a new server_uuid and all of the primary's data.`;
+  throw new CommandError(
+    'ServerError',
+    `Server (${uuid}) was emptied: it lacks transactions that it wrote itself, ${lost}, and replication would skip them. ${advice}`,
+  );
 }
 
 /** @throws CommandError naming the transactions that `replica` has and `source` lacks. */

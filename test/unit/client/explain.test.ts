@@ -51,6 +51,11 @@ describe('explain tells', () => {
     );
   });
 
+  it('no shares where the balancer does not go by weight alone', () => {
+    const told = explain(READS, situation(all, [], { balancer: 'roundRobin' }));
+    expect(told.text).toContain('go to one of 127.0.0.1:2, 127.0.0.1:3, as roundRobin decides.');
+  });
+
   it.each([
     ['the primary', WRITES, situation(all), primary, 'the only one that serves them (PRIMARY, READ_WRITE)'],
     ['the one that does not cool', READS, situation(all, [second]), third, 'the only one that can be reached'],

@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type FabricPoolOptions, parseOptions, parseProperties } from '../../../src/client/options.js';
 
@@ -87,6 +88,8 @@ describe('the options of mysql2', () => {
     const { mysql: config } = parseOptions(given);
     expect(config).toMatchObject({ user: 'app', database: 'shop', namedPlaceholders: true, dateStrings: true });
     expect(config).toMatchObject({ host: 'localhost', port: 3306 }); // until a connection is made
+    const stream = (): Duplex => new Duplex();
+    expect(parseOptions({ ...OPTIONS, stream, socketPath: '' }).mysql).toMatchObject({ stream });
   });
 
   it('hear nothing of ours, so that mysql2 warns about none', () => {
@@ -137,6 +140,8 @@ const WRONG: readonly [option: string, kind: string, options: Record<string, unk
   ['minConnections', 'RangeError', { minConnections: -1 }],
   ['minConnections', 'TypeError', { minConnections: true }],
   ['validateAfter', 'RangeError', { validateAfter: Number.NaN }],
+  ['socketPath', 'TypeError', { socketPath: '/run/mysqld/mysqld.sock' }],
+  ['stream', 'TypeError', { stream: new Duplex() }],
   ['balancer', 'RangeError', { balancer: 'sticky' }],
   ['maxLifetime', 'RangeError', { maxLifetime: -1 }],
   ['maxLifetime', 'TypeError', { maxLifetime: '1h' }],
