@@ -32,10 +32,9 @@ interface Watched {
   /** Failed rounds in a row. */
   failures: number;
   countedAt: number;
-  /** Whether the connection to it was lost since it last answered. */
-  lost: boolean;
-  /** Whether it has ever been seen healthy: what it did before is unknown. */
-  known: boolean;
+  /** The sentinel of its prober since which it is known to be attached to the primary; undefined: what it did before is unknown. */
+  attachedSince: object | undefined;
+  attaching: boolean;
   looking: Promise<void> | undefined;
 }
 
@@ -91,17 +90,14 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
   function watchedOf(server: ServerRecord): Watched {
     const known = watched.get(server.uuid);
     if (known) return known;
-    const prober = createProber(server, context, () => {
-      fresh.lost = true;
-      void look(server.uuid);
-    });
+    const prober = createProber(server, context, () => void look(server.uuid));
     const fresh: Watched = {
       prober,
       address: addressOf(server),
       failures: 0,
       countedAt: 0,
-      lost: false,
-      known: false,
+      attachedSince: undefined,
+      attaching: false,
       looking: undefined,
     };
     watched.set(server.uuid, fresh);
@@ -131,11 +127,8 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       if (!group || !server || server.status === STATUS_FAULTY || ending.signal.aborted) return;
       const verdict = await judgeNow(server, group, entry, answered);
       if (verdict.state === 'healthy') {
-        if (group.primary !== uuid && (await mayHaveRestarted(entry)))
-          runner.run(reattach({ group: id, server: uuid }));
-        entry.lost = false;
-        entry.known = true;
         doubts.delete(uuid);
+        if (group.primary !== uuid) await keepAttached(uuid, entry, group);
         if (group.primary === uuid) wait.clear();
         return;
       }
@@ -151,9 +144,24 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
     }
   }
 
-  /** Seen, or while no node was there to see it. */
-  async function mayHaveRestarted({ lost, known, prober }: Watched): Promise<boolean> {
-    return lost || !(known || (await prober.isReplica()));
+  /**
+   * A server that has restarted may be writable and follow nobody: it is attached to the primary again, unless an unbroken connection tells
+   * that it has not restarted, or it has a source when it is first seen. While the primary is in doubt, that waits.
+   */
+  async function keepAttached(uuid: string, entry: Watched, { primary }: GroupRecord): Promise<void> {
+    const { prober, attachedSince } = entry;
+    const { sentinel } = prober;
+    if (sentinel === undefined || sentinel === attachedSince || entry.attaching) return;
+    if (primary === null || doubts.has(primary) || runner.busy(id)) return;
+    if (attachedSince === undefined && (await prober.isReplica())) {
+      entry.attachedSince = sentinel;
+      return;
+    }
+    entry.attaching = true;
+    void runner.run(reattach({ group: id, server: uuid })).done.then(({ error }) => {
+      entry.attaching = false;
+      if (error === null) entry.attachedSince = sentinel;
+    });
   }
 
   function suspect(server: ServerRecord, { state, reason }: Verdict): void {

@@ -12,6 +12,8 @@ export interface Prober {
   probe(): Promise<boolean>;
   /** What this server, as a replica, knows of its source. Never rejects. */
   testify(source: ServerRecord): Promise<Testimony>;
+  /** The connection that is held open, the same for as long as it is unbroken: since then the server has not restarted. */
+  readonly sentinel: object | undefined;
   /** Whether it refuses writes and has a source; true when it cannot be asked. Never rejects. */
   isReplica(): Promise<boolean>;
   close(): void;
@@ -62,6 +64,9 @@ export function createProber(address: Address, context: Context, lost: () => voi
         probing = undefined;
       });
       return probing;
+    },
+    get sentinel() {
+      return sentinel;
     },
     async testify(source) {
       return (await ask(server => testimony(server, source))) ?? 'silent';

@@ -64,16 +64,17 @@ async function converse(protocol: Protocol, inputs: readonly Input[]): Promise<v
   socket.on('error', () => {});
   /** Until there are so many answers, or no more can come. */
   const answered = async (wanted: number): Promise<boolean> => {
-    const deadline = AbortSignal.timeout(PATIENCE);
+    const deadline = performance.now() + PATIENCE;
     for (;;) {
       const { answers, last } = protocol.judge(heard, ended);
       if (answers >= wanted) return !last;
       if (ended) return false;
       const more = new AbortController();
-      const signal = AbortSignal.any([more.signal, deadline]);
-      await Promise.race([once(socket, 'data', { signal }).catch(() => {}), closed]);
+      const timer = setTimeout(() => more.abort(), deadline - performance.now());
+      await Promise.race([once(socket, 'data', { signal: more.signal }).catch(() => {}), closed]);
+      clearTimeout(timer);
       more.abort();
-      if (deadline.aborted) throw new Error(`No answer ${wanted} in time to ${shown(inputs)}`);
+      if (performance.now() > deadline) throw new Error(`No answer ${wanted} in time to ${shown(inputs)}`);
     }
   };
   try {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { nextMessage } from '../next-message.js';
 import type { Listening, Measures } from './node-process.js';
 
 /** The node that is thrown at, seen from the thrower. */
@@ -56,16 +57,9 @@ export class Victim {
 }
 
 async function heard(child: ChildProcess, said: readonly string[]): Promise<unknown> {
-  const done = new AbortController();
-  const signal = AbortSignal.any([done.signal, AbortSignal.timeout(PATIENCE)]);
-  const died = once(child, 'exit', { signal }).then(() => {
-    throw new Error(`The node died:\n${said.join('')}`);
+  const message = await nextMessage(child, PATIENCE).catch(cause => {
+    throw new Error(`The node says nothing:\n${said.join('')}`, { cause });
   });
-  try {
-    const [message] = await Promise.race([once(child, 'message', { signal }), died]);
-    return message;
-  } finally {
-    died.catch(() => {});
-    done.abort();
-  }
+  if (message === undefined) throw new Error(`The node died:\n${said.join('')}`);
+  return message;
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { nextMessage } from '../next-message.js';
 
 /** The process of a node that may be killed, and the next one, which waits: so that a start is a node's start and not that of Node.js. */
 
@@ -80,16 +80,7 @@ export class CrashProcess {
     const node = this.#node;
     if (!node) throw new Error('no node');
     node.send(order);
-    const signal = AbortSignal.timeout(BOUND);
-    const ending = new AbortController();
-    const either = AbortSignal.any([signal, ending.signal]);
-    return Promise.race([
-      once(node, 'message', { signal: either }).then(([message]) => message as Answer),
-      once(node, 'exit', { signal: either }).then(([code]) => {
-        if (code !== null) throw new Error(`the node ended with ${code}`);
-        return undefined;
-      }),
-    ]).finally(() => ending.abort());
+    return (await nextMessage(node, BOUND)) as Answer | undefined;
   }
 
   stop(): void {

@@ -1,6 +1,7 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
+import { AdminError } from '../replication/replication.js';
 import { changeGroup, requireGroup, withServer } from './group-record.js';
 import { describe, follow } from './promotion.js';
 import type { Procedure, Step } from './run.js';
@@ -34,6 +35,7 @@ const followAgain: Step<Reattachment> = {
     try {
       await follow(server, primary, context);
     } catch (error) {
+      if (error instanceof AdminError && error.unreachable) throw error; // it is tried again
       const errant = error instanceof CommandError;
       const sentence = `server ${uuid} of group ${id} came back but does not follow the primary: ${describe(error)}`;
       decided(context, { group: id, server: uuid, event: errant ? 'faulty' : 'repointed', level: 'warn', sentence });

@@ -20,6 +20,7 @@ const [P = '', S1 = ''] = UUIDS;
 class FakeServer {
   alive = true;
   refuses = false;
+  readOnly = true;
   io: ReplicaStatus['ioThread'] = 'running';
   connects = 0;
   open = 0;
@@ -32,6 +33,12 @@ class FakeServer {
     for (const listener of listeners) listener();
   }
 
+  restart(): void {
+    this.die();
+    this.alive = true;
+    this.readOnly = false;
+  }
+
   connect(address: { host: string; port: number }): ManagedServer {
     this.connects += 1;
     if (this.refuses) throw new AdminError('too many', address, 'ER_CON_COUNT_ERROR', false);
@@ -41,6 +48,7 @@ class FakeServer {
     const status = { source: { host: 'h', port: 1 }, sourceUuid: P, ioThread: this.io };
     const server: Partial<ManagedServer> = {
       ping: async () => {},
+      identity: async () => ({ uuid: '', version: '9.7.0', readOnly: this.readOnly, superReadOnly: this.readOnly }),
       replicaStatus: async () => ({ ...status, ioThread: this.io }) as ReplicaStatus,
       onLost: listener => {
         own.add(listener);
@@ -61,6 +69,8 @@ let replica: FakeServer;
 let other: FakeServer;
 let replicas: FakeServer[];
 let declared: string[];
+let attached: string[];
+let attachError: string | null;
 let sentences: string[];
 let busy: boolean;
 let context: Context;
@@ -73,6 +83,8 @@ beforeEach(async () => {
   [primary, replica, other] = servers as [FakeServer, FakeServer, FakeServer];
   replicas = [replica, other];
   declared = [];
+  attached = [];
+  attachError = null;
   sentences = [];
   busy = false;
   const say = (sentence: string) => {
@@ -123,10 +135,13 @@ beforeEach(async () => {
 
 afterEach(() => detector.stop());
 
-/** Stands in for the runner: notes who is declared FAULTY, and does no more than that. */
+/** Stands in for the runner: notes who is declared FAULTY, and who is made to follow the primary again, and does no more than that. */
 function declare(procedure: Pick<Procedure, 'name' | 'data'>): { uuid: string; done: Promise<RunRecord> } {
-  if (procedure.name === 'reattach') return { uuid: '', done: Promise.resolve({} as RunRecord) };
   const { server } = procedure.data as { server: string };
+  if (procedure.name === 'reattach') {
+    attached.push(server);
+    return { uuid: '', done: Promise.resolve({ error: attachError } as RunRecord) };
+  }
   declared.push(server);
   const done = context.store.group('g').then(async group => {
     if (!group) throw new Error('no group');
@@ -204,6 +219,48 @@ describe('the detector', () => {
     busy = false;
     await sleep(260);
     expect(declared).toEqual([P]);
+  });
+
+  test('lets a secondary that was lost for a moment follow again, once', async () => {
+    expect(attached).toEqual([]);
+    replica.restart();
+    await sleep(PERIOD * 3);
+    expect(attached).toEqual([S1]);
+  });
+
+  test('does so also when it went away before it could be held on to', async () => {
+    detector.unwatch('g');
+    replica.refuses = true; // as a server does that shuts down
+    detector.watch('g');
+    await sleep(PERIOD);
+    replica.restart();
+    replica.refuses = false;
+    await sleep(PERIOD * 2);
+    expect(attached).toEqual([S1]);
+  });
+
+  test('tries again when it was lost meanwhile, or could not be reached', async () => {
+    attachError = 'unreachable';
+    replica.restart();
+    await sleep(PERIOD * 1.5);
+    expect(attached.length).toBeGreaterThan(1);
+    attachError = null;
+    await sleep(PERIOD * 1.5);
+    const { length } = attached;
+    await sleep(PERIOD * 2);
+    expect(attached.length).toBe(length);
+  });
+
+  test('waits with it for a primary that does not answer', async () => {
+    primary.die();
+    await sleep(20);
+    replica.restart();
+    await sleep(PERIOD * 3);
+    expect(declared).toEqual([]); // the other replica hears it
+    expect(attached).toEqual([]);
+    primary.alive = true;
+    await sleep(PERIOD * 3);
+    expect(attached).toEqual([S1]);
   });
 
   test('looks at once on a hint', async () => {
