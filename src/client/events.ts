@@ -94,6 +94,9 @@ export class Announcer {
   #emitter: EventEmitter | undefined;
   /** By group; it outlasts a time without a primary. */
   readonly #primaries = new Map<string, Server>();
+  /** By group: the uuids of its servers. */
+  readonly #listed = new Map<string, ReadonlySet<string>>();
+  /** Those of them that cannot be connected to. */
   readonly #down = new Set<string>();
   /** By server: looks in a row at which somebody waited. */
   readonly #waited = new Map<string, number>();
@@ -106,22 +109,29 @@ export class Announcer {
   topologyChanged(topology: Topology, before: Topology | undefined): void {
     const { group } = topology;
     const change = difference(topology, before);
+    if (topology.servers.length === 0) this.#listed.delete(group);
+    else this.#listed.set(group, new Set(topology.servers.map(({ uuid }) => uuid)));
     this.#tell('topology', { group, before: before ?? null, topology, ...change });
     const to = topology.servers.find(({ status }) => status === STATUS_PRIMARY);
     const from = this.#primaries.get(group);
     if (to !== undefined) this.#primaries.set(group, to);
     if (to !== undefined && from !== undefined && to.uuid !== from.uuid) this.#tell('failover', { group, from, to });
     if (before === undefined) return;
-    for (const server of change.removed) this.#isDown(server, 'not-listed', null);
-    for (const server of change.added) this.#isUp(server, true);
+    for (const server of change.removed) {
+      if (!this.#down.delete(server.uuid)) this.#tell('server-down', { server, reason: 'not-listed', code: null });
+    }
+    for (const server of change.added) this.#tell('server-up', { server });
   }
 
   connected(server: Server): void {
-    if (this.#down.size > 0) this.#isUp(server, false);
+    if (this.#down.size > 0 && this.#down.delete(server.uuid)) this.#tell('server-up', { server });
   }
 
   unreachable(server: Server, { errno, code }: StatementError): void {
-    this.#isDown(server, 'unreachable', String(code ?? errno ?? ''));
+    const { uuid, group } = server;
+    if (this.#down.has(uuid) || !this.#listed.get(group)?.has(uuid)) return;
+    this.#down.add(uuid);
+    this.#tell('server-down', { server, reason: 'unreachable', code: String(code ?? errno ?? '') });
   }
 
   /** @param waiting callers that wait for a connection to the server; called at regular looks. */
@@ -146,16 +156,6 @@ export class Announcer {
   drained(server: Server): void {
     this.#waited.delete(server.uuid);
     this.#tell('pool-drained', { server });
-  }
-
-  #isDown(server: Server, reason: ServerDown['reason'], code: string | null): void {
-    if (this.#down.has(server.uuid)) return;
-    this.#down.add(server.uuid);
-    this.#tell('server-down', { server, reason, code });
-  }
-
-  #isUp(server: Server, added: boolean): void {
-    if (this.#down.delete(server.uuid) || added) this.#tell('server-up', { server });
   }
 
   /** Later, so that listeners find everything as the event says, and in the order of what happened. */

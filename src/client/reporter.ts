@@ -9,6 +9,7 @@ const INTERVAL = 250;
 export class Reporter {
   readonly #rpc: Pick<FabricRpc, 'reportError'>;
   readonly #name = `${hostname()}:${process.pid}`;
+  /** By server, `performance.now()`; those of the last moment. */
   readonly #reportedAt = new Map<string, number>();
 
   constructor(rpc: Pick<FabricRpc, 'reportError'>) {
@@ -18,7 +19,8 @@ export class Reporter {
   /** Its answer is not waited for. */
   report(server: Server, error: string): void {
     const now = performance.now();
-    if (now - (this.#reportedAt.get(server.uuid) ?? Number.NEGATIVE_INFINITY) < INTERVAL) return;
+    for (const [uuid, at] of this.#reportedAt) if (now - at >= INTERVAL) this.#reportedAt.delete(uuid);
+    if (this.#reportedAt.has(server.uuid)) return;
     this.#reportedAt.set(server.uuid, now);
     this.#rpc.reportError(server.uuid, this.#name, error).catch(() => {});
   }

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Announcer } from '../../../src/client/events.js';
 import {
   createPool,
   type FabricEventName,
@@ -9,6 +10,7 @@ import {
   type FabricPoolOptions,
 } from '../../../src/index.js';
 import { connect } from '../../../src/promise.js';
+import type { Topology } from '../../../src/wire/topology.js';
 import { type ScriptedMysql, startScriptedMysql } from '../../fakes/scripted-mysql.js';
 import { aServer, type ScriptedNode, startScriptedNode } from '../../fakes/scripted-node.js';
 
@@ -171,6 +173,35 @@ describe('a pool tells', () => {
     await until(pool, () => expect(of(told, 'pool-drained')).toHaveLength(1));
     expect(of(told, 'pool-drained')).toMatchObject([{ server: { port: primary.port } }]);
   });
+});
+
+it('a server that is down or gone is told of once, whatever fails to connect to it later, and again when it was back', async () => {
+  const emitter = new EventEmitter();
+  const announcer = new Announcer();
+  announcer.tellBy(emitter);
+  const told: string[] = [];
+  emitter.on('server-down', ({ reason }) => told.push(reason));
+  emitter.on('server-up', () => told.push('up'));
+  const [one, other] = [aServer(1), aServer(2, { status: 2, mode: 1 })];
+  const whole: Topology = { group: 'g', fabricUuid: '', ttl: 1, servers: [one, other] };
+  const without: Topology = { ...whole, servers: [one] };
+  const refused = Object.assign(new Error(), { code: 'ECONNREFUSED' });
+  const heard = async (happens: () => void): Promise<string[]> => {
+    happens();
+    await new Promise(setImmediate);
+    return told.splice(0);
+  };
+  expect(await heard(() => announcer.topologyChanged(whole, undefined))).toEqual([]);
+  expect(await heard(() => announcer.topologyChanged(without, whole))).toEqual(['not-listed']);
+  expect(await heard(() => announcer.unreachable(other, refused))).toEqual([]);
+  expect(await heard(() => announcer.topologyChanged(whole, without))).toEqual(['up']);
+  expect(await heard(() => announcer.unreachable(other, refused))).toEqual(['unreachable']);
+  expect(await heard(() => announcer.unreachable(other, refused))).toEqual([]);
+  expect(await heard(() => announcer.topologyChanged(without, whole))).toEqual([]);
+  expect(await heard(() => announcer.topologyChanged(whole, without))).toEqual(['up']);
+  expect(await heard(() => announcer.connected(other))).toEqual([]);
+  expect(await heard(() => announcer.unreachable(other, refused))).toEqual(['unreachable']);
+  expect(await heard(() => announcer.connected(other))).toEqual(['up']);
 });
 
 describe('listeners', () => {
