@@ -11,6 +11,7 @@ import type { Session } from './session.js';
 import { ranInPart, SessionState, transactionAfter } from './session-state.js';
 import { transactionStep } from './sql-words.js';
 import type { Hold, Lender, Statement } from './statement.js';
+import { Turns } from './turns.js';
 import { connecting, type StatementError, verdict } from './verdict.js';
 
 /**
@@ -21,8 +22,7 @@ import { connecting, type StatementError, verdict } from './verdict.js';
 export class Link implements Lender {
   readonly #session: Session;
   readonly #onSwitch: () => void;
-  readonly #queue: (() => void)[] = [];
-  #active = false;
+  readonly #turns = new Turns();
   #lease: Physical | undefined;
   #leaseRoute: Route | undefined;
   /** The topology in which the lease's server was last seen to be right. */
@@ -76,13 +76,13 @@ export class Link implements Lender {
 
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
   run(statement: Statement, elsewhere: boolean): void {
-    const stillWanted = statement.signal && this.#active ? whileInLine(statement, statement.signal) : undefined;
-    this.#enqueue(() => {
-      if (stillWanted?.() === false) return this.#next();
+    const stillWanted = statement.signal && this.#turns.busy ? whileInLine(statement, statement.signal) : undefined;
+    this.#turns.take(() => {
+      if (stillWanted?.() === false) return this.#turns.next();
       this.#running = statement;
       statement.onSettled = () => {
         this.#running = undefined;
-        this.#next();
+        this.#turns.next();
       };
       if (this.#destroyed) return statement.fail(destroyed());
       const missed = this.#lost.refusal(statement);
@@ -96,16 +96,16 @@ export class Link implements Lender {
 
   /** The physical connection is closed, at once when nothing runs on it, else when what was given before has ended. */
   retarget(): void {
-    this.#enqueue(() => {
+    this.#turns.take(() => {
       this.#drop();
       this.#lost.forget();
-      this.#next();
+      this.#turns.next();
     });
   }
 
   /** As `retarget`, but the connection is given back to be used by others, unless a transaction is open on it. `then` runs after. */
   finish(reuse: boolean, then: () => void): void {
-    this.#enqueue(() => {
+    this.#turns.take(() => {
       const lease = this.#lease;
       if (lease !== undefined && reuse && !this.#inTransaction && !this.#unclean) {
         this.#forget();
@@ -116,16 +116,16 @@ export class Link implements Lender {
       this.#lost.forget();
       this.#state.clear();
       this.#notMade = false;
-      this.#next();
+      this.#turns.next();
       then();
     });
   }
 
   /** The application will not end the transaction that was lost, but knows of it. Takes effect behind what was given before. */
   forgetLostTransaction(): void {
-    this.#enqueue(() => {
+    this.#turns.take(() => {
       this.#lost.forget();
-      this.#next();
+      this.#turns.next();
     });
   }
 
@@ -211,9 +211,9 @@ export class Link implements Lender {
     if (transaction || step === 'begin') this.#lost.server = physical.server;
     // It never began, as the application hears now: only what it gave before that was meant for the transaction.
     if (step === 'begin') {
-      this.#enqueue(() => {
+      this.#turns.take(() => {
         this.#lost.forget();
-        this.#next();
+        this.#turns.next();
       });
     }
     physical.home.discard(physical);
@@ -234,21 +234,6 @@ export class Link implements Lender {
     this.#inTransaction = false;
     this.#lost.forget();
     this.#state.wasReset();
-  }
-
-  #enqueue(job: () => void): void {
-    if (this.#active) {
-      this.#queue.push(job);
-      return;
-    }
-    this.#active = true;
-    job();
-  }
-
-  #next(): void {
-    const job = this.#queue.shift();
-    if (job === undefined) this.#active = false;
-    else job();
   }
 
   #stillServes({ server }: Physical, topology: Topology | undefined, route: Route | undefined): boolean {

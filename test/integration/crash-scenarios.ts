@@ -81,9 +81,16 @@ const PROMOTIONS: readonly Scenario[] = [
   },
   {
     name: 'group.promote, of a group without a primary',
-    prepare: async cluster => void (await cluster.do('group.demote', GROUP)),
+    async prepare(cluster) {
+      await cluster.do('group.demote', GROUP);
+      // By uuid it would be P or S1, and the points would have other names in the next case.
+      for (const role of ['P', 'S2'] as const) await cluster.do('server.set_weight', cluster.role(role).address, 0.5);
+    },
     call: promoteBest,
-    effect: group => group.primary !== null,
+    effect: (group, cluster) => isPrimary(group, cluster.role('S1')),
+    async settle(cluster) {
+      for (const role of ['P', 'S2'] as const) await cluster.do('server.set_weight', cluster.role(role).address, 1);
+    },
   },
   {
     name: 'threat.report_failure of a dead primary',
