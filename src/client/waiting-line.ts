@@ -1,6 +1,6 @@
 /**
- * Callers that wait for something to come free, first come, first served. All have the same patience, so one timer, for the first in the
- * line, is enough for everybody. Whoever comes from another line has waited already: that counts.
+ * Callers that wait for something to come free, first come, first served. One timer, which runs while somebody waits, is enough for
+ * everybody. Whoever comes from another line has waited already: that counts.
  */
 
 /** How long somebody waits, and who may call it off. */
@@ -23,7 +23,7 @@ export interface Waiter<T> extends Patience {
   reject(reason: unknown): void;
 }
 
-/** ms. */
+/** ms; of a long line to within `TICK`. */
 export interface Waits {
   readonly count: number;
   readonly mean: number;
@@ -31,15 +31,21 @@ export interface Waits {
   readonly last: number;
 }
 
+/** ms between two looks at who has waited for too long. */
+const TICK = 5;
+/** A longer line moves fast: that each caller looks at the clock would cost more than all else of its wait. */
+const LONG = 16;
+/** Served callers are dropped this many at a time, so that leaving the line costs the same however long it is. */
+const COMPACT_AT = 1_000;
+
 export class WaitingLine<T> {
   readonly #patience: number;
   readonly #onTimeout: () => Error;
   #line: (Waiter<T> | undefined)[] = [];
   /** Those before this index have been served. */
   #head = 0;
-  /** Runs on when the line is empty, but keeps no process alive then: the next caller comes soon. */
   #timer: NodeJS.Timeout | undefined;
-  #timerDue = 0;
+  #looked = 0;
   readonly #waits = { count: 0, total: 0, max: 0, last: 0 };
   /** What stops listening to the signal of those who have one. */
   readonly #deaf = new Map<Waiter<T>, () => void>();
@@ -64,18 +70,15 @@ export class WaitingLine<T> {
   }
 
   join(waiter: Waiter<T>): void {
-    const now = performance.now();
-    if (waiter.waitUntil === 0) waiter.waitUntil = now + this.#patience;
+    if (waiter.waitUntil === 0) waiter.waitUntil = this.#now() + this.#patience;
     if (waiter.signal !== undefined) this.#heed(waiter, waiter.signal);
-    const wasEmpty = this.length === 0;
     this.#insert(waiter);
-    if (this.#timer === undefined || waiter.waitUntil < this.#timerDue) this.#schedule(waiter.waitUntil, now);
-    else if (wasEmpty) this.#timer.ref();
+    this.#timer ??= setInterval(() => this.#tick(), TICK);
   }
 
   /** As `join`, with a promise. */
   wait(patience: Patience): Promise<T> {
-    if (patience.waitUntil === 0) patience.waitUntil = performance.now() + this.#patience;
+    if (patience.waitUntil === 0) patience.waitUntil = this.#now() + this.#patience;
     const { waitUntil, signal } = patience;
     return new Promise((resolve, reject) => this.join({ resolve, reject, waitUntil, signal }));
   }
@@ -99,7 +102,7 @@ export class WaitingLine<T> {
   /** Nobody may join any more. */
   close(error: Error): void {
     this.fail(error);
-    clearTimeout(this.#timer);
+    this.#rest();
   }
 
   /** Before those who began to wait later. Only who waited elsewhere before is not the last. */
@@ -123,13 +126,12 @@ export class WaitingLine<T> {
   }
 
   #left(waiter: Waiter<T>): void {
-    if (this.length === 0) this.#timer?.unref();
     if (waiter.signal !== undefined) {
       this.#deaf.get(waiter)?.();
       this.#deaf.delete(waiter);
     }
     const waits = this.#waits;
-    const waited = performance.now() - waiter.waitUntil + this.#patience;
+    const waited = Math.max(0, this.#now() - waiter.waitUntil + this.#patience);
     waits.count++;
     waits.total += waited;
     waits.last = waited;
@@ -141,22 +143,21 @@ export class WaitingLine<T> {
     this.#head = 0;
   }
 
-  #schedule(due: number, now: number): void {
-    clearTimeout(this.#timer);
-    this.#timerDue = due;
-    this.#timer = setTimeout(() => this.#expire(), Math.max(1, due - now));
+  /** `performance.now()`, or in a long line what it was at the last look. */
+  #now(): number {
+    if (this.length < LONG) this.#looked = performance.now();
+    return this.#looked;
   }
 
-  #expire(): void {
-    this.#timer = undefined;
-    const now = performance.now();
-    // Timers may come a moment early.
-    while ((this.#line[this.#head]?.waitUntil ?? Number.POSITIVE_INFINITY) <= now + 1)
+  #tick(): void {
+    this.#looked = performance.now();
+    while ((this.#line[this.#head]?.waitUntil ?? Number.POSITIVE_INFINITY) <= this.#looked)
       this.next()?.reject(this.#onTimeout());
-    const first = this.#line[this.#head];
-    if (first !== undefined && this.#timer === undefined) this.#schedule(first.waitUntil, now);
+    if (this.length === 0) this.#rest();
+  }
+
+  #rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 }
-
-/** Served callers are dropped this many at a time, so that leaving the line costs the same however long it is. */
-const COMPACT_AT = 1_000;
