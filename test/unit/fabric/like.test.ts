@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { likePattern } from '../../../src/fabric/commands/like.js';
+import { cpuTime } from '../../cpu-time.js';
 
 describe('likePattern', () => {
   it.each([
@@ -39,8 +40,6 @@ describe('likePattern', () => {
 
   it('is quick whatever the pattern', () => {
     const matches = likePattern('a%'.repeat(400));
-    const before = performance.now();
-    expect(matches('a'.repeat(64))).toBe(false);
-    expect(performance.now() - before).toBeLessThan(50);
+    expect(cpuTime(() => expect(matches('a'.repeat(64))).toBe(false))).toBeLessThan(1_000);
   });
 });

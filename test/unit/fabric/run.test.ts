@@ -198,9 +198,9 @@ describe('the runner', () => {
   });
 
   test('stops in time even when a step does not', async () => {
-    void runner.run(procedure([step('endless', { bound: 200, run: () => new Promise(() => {}) })]));
+    void runner.run(procedure([step('endless', { bound: 10_000, run: () => new Promise(() => {}) })]));
     const begin = performance.now();
     await runner.stop(20);
-    expect(performance.now() - begin).toBeLessThan(150);
+    expect(performance.now() - begin).toBeLessThan(5_000);
   });
 });
