@@ -146,13 +146,14 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
 
   /**
    * A server that has restarted may be writable and follow nobody: it is attached to the primary again, unless an unbroken connection tells
-   * that it has not restarted, or it has a source when it is first seen. While the primary is in doubt, that waits.
+   * that it has not restarted, or it has a source when it is first seen. While the primary is lost or in doubt, that waits.
    */
-  async function keepAttached(uuid: string, entry: Watched, { primary }: GroupRecord): Promise<void> {
+  async function keepAttached(uuid: string, entry: Watched, group: GroupRecord): Promise<void> {
     const { prober, attachedSince } = entry;
     const { sentinel } = prober;
     if (sentinel === undefined || sentinel === attachedSince || entry.attaching) return;
-    if (primary === null || doubts.has(primary) || runner.busy(id)) return;
+    const primary = group.servers.find(server => server.uuid === group.primary);
+    if (!primary || primary.status === STATUS_FAULTY || doubts.has(primary.uuid) || runner.busy(id)) return;
     if (attachedSince === undefined && (await prober.isReplica())) {
       entry.attachedSince = sentinel;
       return;

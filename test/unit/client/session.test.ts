@@ -191,7 +191,7 @@ describe('reports', () => {
       if (sql === 'hang') return;
       answer.error(sql === 'full' ? 1040 : 1064, '42000', 'no');
     };
-    const pool = create({ connectionLimit: 2, acquireTimeout: 50 });
+    const pool = create({ connectionLimit: 2, acquireTimeout: 500 });
     await failureOf(pool.promise().query('nonsense'));
     await failureOf(pool.promise().query('full'));
     await failureOf(pool.promise().query({ sql: 'hang', timeout: 20 }));

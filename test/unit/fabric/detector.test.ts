@@ -263,6 +263,22 @@ describe('the detector', () => {
     expect(attached).toEqual([S1]);
   });
 
+  test('waits with it for a successor of a primary that is lost', async () => {
+    const group = await context.store.group('g');
+    if (!group) throw new Error('no group');
+    const lost = group.servers.map(record => (record.uuid === P ? { ...record, status: 0 as const } : record));
+    const { version: _version, ...saved } = await context.store.saveGroup({ ...group, servers: lost });
+    replica.restart();
+    await sleep(PERIOD * 3);
+    expect(attached).toEqual([]);
+    const now = await context.store.group('g');
+    if (!now) throw new Error('no group');
+    const other = UUIDS[2] ?? '';
+    await context.store.saveGroup({ ...now, ...saved, primary: other, version: now.version });
+    await sleep(PERIOD * 3);
+    expect(attached).toEqual([S1]);
+  });
+
   test('looks at once on a hint', async () => {
     const { connects } = primary;
     detector.hint(P, 'g');
