@@ -2,7 +2,7 @@ import type { GroupRecord, ServerRecord } from '../../src/fabric/store/store.js'
 import { STATUS_FAULTY, STATUS_PRIMARY, STATUS_SECONDARY, STATUS_SPARE } from '../../src/wire/topology.js';
 import type { CrashCluster, Wanted } from './crash-cluster.js';
 import type { Call, Plan } from './crash-process.js';
-import { GROUP } from './ha-group.js';
+import { GROUP, until } from './ha-group.js';
 
 /** What a node is killed in: every procedure, in each way it can go. The servers are called P, S1, S2 and N, as in `CrashCluster`. */
 
@@ -58,6 +58,12 @@ const reportSecondary = async (cluster: CrashCluster) =>
 async function losePrimary(cluster: CrashCluster): Promise<void> {
   await killPrimary(cluster);
   await cluster.do('threat.report_failure', cluster.role('P').address, 'test', 'killed', true);
+}
+
+/** The primary is dead, and another one has taken over. */
+async function replacePrimary(cluster: CrashCluster): Promise<void> {
+  await killPrimary(cluster);
+  await cluster.do('threat.report_failure', cluster.role('P').address);
 }
 
 const promoteS1 = (cluster: CrashCluster): Call => ['group.promote', GROUP, cluster.role('S1').address];
@@ -161,13 +167,22 @@ const OTHERS: readonly Scenario[] = [
   {
     name: 'server.set_status, FAULTY to SPARE, of the lost primary',
     async prepare(cluster) {
-      await killPrimary(cluster);
-      await cluster.do('threat.report_failure', cluster.role('P').address);
+      await replacePrimary(cluster);
       await cluster.role('P').start();
+      // The fence of the server that came back is a run of its own: see the next scenario.
+      await until(async () => !(await cluster.stored()).servers.some(({ needsFencing }) => needsFencing));
     },
     call: cluster => ['server.set_status', cluster.role('P').address, 'SPARE'],
     effect: (group, cluster) => statusOf(group, cluster.role('P')) === STATUS_SPARE,
     settle: repair,
+  },
+  {
+    name: 'the fence of a lost primary that came back',
+    prepare: replacePrimary,
+    call: () => ['manage.ping'],
+    event: { procedure: 'fence', happens: cluster => cluster.role('P').start() },
+    settle: repair,
+    faulty: 1,
   },
   {
     name: 'server.set_status, SECONDARY to SPARE',
