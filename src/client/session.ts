@@ -240,8 +240,9 @@ export class Session {
       inTransaction: lender.inTransaction,
       mayCommit: mayCommit(text),
       repeatable: !statement.handedOut && onlyReads(text),
-      retried: statement.retries > 0,
+      refusedWritable: statement.refusedWritable,
     });
+    statement.refusedWritable = phase === 'writable';
     annotate(error, ruling, route, physical.server);
     this.#follow(ruling, route.group, physical.server, error);
     const mayRetry = ruling.retry && lender.mayRetry;

@@ -25,6 +25,8 @@ export interface Statement extends Hold {
   /** What it was called with; undefined: it is none of `query` and `execute`. */
   readonly call: Call | undefined;
   retries: number;
+  /** See `Circumstances`. */
+  refusedWritable: boolean;
   /** Rows of it reached the application: it cannot be run again. */
   readonly handedOut: boolean;
   /** Called just before the application hears how it ended. */
@@ -78,6 +80,7 @@ export class CallbackStatement extends QueryShape implements Statement {
   waitUntil = 0;
   readonly signal: AbortSignal | undefined;
   retries = 0;
+  refusedWritable = false;
   onSettled: () => void = nothing;
   trace: Trace | undefined;
   readonly route: Route;
@@ -166,6 +169,7 @@ export class EventStatement implements Statement {
   waitUntil = 0;
   readonly signal: AbortSignal | undefined;
   retries = 0;
+  refusedWritable = false;
   handedOut = false;
   onSettled: () => void = nothing;
   trace: Trace | undefined;
@@ -252,6 +256,7 @@ export class TaskStatement extends SequenceShape implements Statement {
   waitUntil = 0;
   readonly signal: AbortSignal | undefined;
   retries = 0;
+  refusedWritable = false;
   onSettled: () => void = nothing;
   readonly handedOut = false;
   readonly call = undefined;

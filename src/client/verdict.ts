@@ -90,13 +90,13 @@ export interface Circumstances {
   readonly mayCommit: boolean;
   /** The statement only reads, and no row of it was handed out yet. */
   readonly repeatable: boolean;
-  /** It was tried again already. */
-  readonly retried: boolean;
+  /** The last time, too, it was refused as by a read-only server, by one that was none. */
+  readonly refusedWritable: boolean;
 }
 
 /** What holds before anything was sent. */
 export function connecting(mode: RequestMode): Circumstances {
-  return { phase: 'connect', mode, inTransaction: false, mayCommit: false, repeatable: true, retried: false };
+  return { phase: 'connect', mode, inTransaction: false, mayCommit: false, repeatable: true, refusedWritable: false };
 }
 
 export interface Verdict {
@@ -173,7 +173,7 @@ function lost(at: Circumstances): Verdict {
 function readOnly(at: Circumstances): Verdict {
   if (at.mode === MODE_READONLY) return ANSWERED;
   // Writable again already: refused whole a moment ago, so once more; refused twice, it was for another reason.
-  if (at.phase === 'writable') return at.retried || at.inTransaction ? ANSWERED : AGAIN;
+  if (at.phase === 'writable') return at.refusedWritable || at.inTransaction ? ANSWERED : AGAIN;
   const outcome = at.inTransaction ? 'rolled-back' : 'not-executed';
   return { outcome, refresh: true, report: false, retry: !at.inTransaction, evict: true };
 }

@@ -25,14 +25,42 @@ type Situation =
   | 'refusedTx';
 
 const SITUATIONS: Readonly<Record<Situation, Circumstances>> = {
-  connect: { phase: 'connect', mode: 3, inTransaction: false, mayCommit: false, repeatable: true, retried: false },
-  read: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: true, retried: false },
-  readOut: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: false, retried: false },
-  write: { phase: 'send', mode: 3, inTransaction: false, mayCommit: false, repeatable: true, retried: false },
-  inTx: { phase: 'send', mode: 3, inTransaction: true, mayCommit: false, repeatable: true, retried: false },
-  commit: { phase: 'send', mode: 3, inTransaction: true, mayCommit: true, repeatable: false, retried: false },
-  refused: { phase: 'refuse', mode: 3, inTransaction: false, mayCommit: false, repeatable: false, retried: false },
-  refusedTx: { phase: 'refuse', mode: 3, inTransaction: true, mayCommit: true, repeatable: false, retried: false },
+  connect: {
+    phase: 'connect',
+    mode: 3,
+    inTransaction: false,
+    mayCommit: false,
+    repeatable: true,
+    refusedWritable: false,
+  },
+  read: { phase: 'send', mode: 1, inTransaction: false, mayCommit: false, repeatable: true, refusedWritable: false },
+  readOut: {
+    phase: 'send',
+    mode: 1,
+    inTransaction: false,
+    mayCommit: false,
+    repeatable: false,
+    refusedWritable: false,
+  },
+  write: { phase: 'send', mode: 3, inTransaction: false, mayCommit: false, repeatable: true, refusedWritable: false },
+  inTx: { phase: 'send', mode: 3, inTransaction: true, mayCommit: false, repeatable: true, refusedWritable: false },
+  commit: { phase: 'send', mode: 3, inTransaction: true, mayCommit: true, repeatable: false, refusedWritable: false },
+  refused: {
+    phase: 'refuse',
+    mode: 3,
+    inTransaction: false,
+    mayCommit: false,
+    repeatable: false,
+    refusedWritable: false,
+  },
+  refusedTx: {
+    phase: 'refuse',
+    mode: 3,
+    inTransaction: true,
+    mayCommit: true,
+    repeatable: false,
+    refusedWritable: false,
+  },
 };
 
 type Rulings = Readonly<Record<Situation, string>>;
@@ -166,7 +194,7 @@ describe('verdict', () => {
     const error = sql(1290, 'ER_OPTION_PREVENTS_STATEMENT');
     const writable = { ...SITUATIONS.write, phase: 'writable' } as const;
     expect(words(verdict(error, writable))).toBe('not-executed T');
-    expect(words(verdict(error, { ...writable, retried: true }))).toBe('answered');
+    expect(words(verdict(error, { ...writable, refusedWritable: true }))).toBe('answered');
     expect(words(verdict(error, { ...writable, inTransaction: true }))).toBe('answered');
   });
 

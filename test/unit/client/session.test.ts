@@ -151,6 +151,18 @@ describe('a statement that the server refuses whole', () => {
     expect(performance.now() - began).toBeLessThan(2_000);
   });
 
+  it('is none any more when the server takes writes again just as it is asked, however often it refused before', async () => {
+    const answers = [1, 1, 0];
+    let refusals = 0;
+    primary.script = (sql, answer) => {
+      if (sql.includes('read_only')) answer.rows([String(answers.shift())], true, 'readOnly');
+      else if (++refusals <= 3) answer.error(1290, 'HY000', 'read-only');
+      else answer.ok();
+    };
+    await create().promise().query('INSERT 1');
+    expect(refusals).toBe(4);
+  });
+
   it('is passed on at once when the server does take writes', async () => {
     primary.script = (sql, answer) => {
       if (sql.includes('read_only')) answer.rows(['0'], true, 'readOnly');
