@@ -9,9 +9,9 @@ import type { Sandbox } from './sandbox.js';
  * faster than others for as long as they last (the scheduler has put their threads somewhere), which must not favour one side for long.
  */
 
-const PAIRS = 91;
-/** ms of each half of a pair, and before it, while its pool connects. */
-const DURATION = { counted: 100, before: 30 };
+const PAIRS = 71;
+/** ms of each half of a pair, and before it, while statements are prepared. */
+const DURATION = { counted: 100, before: 50 };
 /** ms per pool and row for the compiler. */
 const WARM_UP = 600;
 const CONNECTIONS = 10;
@@ -52,40 +52,29 @@ export async function benchRoutedPool({ servers, clientOptions }: Sandbox): Prom
   if (primary === undefined) throw new Error('no server');
   const { fabric: _fabric, group: _group, ...account } = clientOptions;
   const size = { connectionLimit: CONNECTIONS };
-  const bare = (): Pool => mysql.createPool({ ...account, ...size, host: primary.host, port: primary.port });
-  const routed = (): Pool => fabric.createPool({ ...clientOptions, ...size });
-  const maker = bare();
-  await maker.query('CREATE TABLE bench (id INT PRIMARY KEY, name VARCHAR(40))');
-  await maker.query('INSERT INTO bench VALUES ?', [Array.from({ length: ROWS }, (_, i) => [i + 1, `name ${i + 1}`])]);
+  const create = (): Pool => mysql.createPool({ ...account, ...size, host: primary.host, port: primary.port });
+  const [bare, other, routed] = [create(), create(), fabric.createPool({ ...clientOptions, ...size })];
+  await bare.query('CREATE TABLE bench (id INT PRIMARY KEY, name VARCHAR(40))');
+  await bare.query('INSERT INTO bench VALUES ?', [Array.from({ length: ROWS }, (_, i) => [i + 1, `name ${i + 1}`])]);
   const figures: PoolFigures[] = [];
   for (const { what, verb, sql, values } of STATEMENTS) {
     const call: Call = pool => pool[verb as 'query'](sql, values());
     for (const callers of CALLERS) figures.push(await compare(what, callers, call, bare, routed));
   }
   for (const callers of CALLERS)
-    figures.push(await compare('mysql2 with itself', callers, pool => pool.query('SELECT 1'), bare, bare));
-  await maker.query('DROP TABLE bench');
-  await maker.end();
+    figures.push(await compare('mysql2 with itself', callers, pool => pool.query('SELECT 1'), bare, other));
+  await bare.query('DROP TABLE bench');
+  await Promise.all([bare.end(), other.end(), routed.end()]);
   return figures;
 }
 
-async function compare(
-  what: string,
-  callers: number,
-  call: Call,
-  bare: () => Pool,
-  routed: () => Pool,
-): Promise<PoolFigures> {
-  const half = async (create: () => Pool, duration: number): Promise<Throughput> => {
-    const pool = create();
-    try {
-      await drive(callers, DURATION.before, () => call(pool));
-      return await drive(callers, duration, () => call(pool));
-    } finally {
-      await pool.end();
-    }
+async function compare(what: string, callers: number, call: Call, bare: Pool, routed: Pool): Promise<PoolFigures> {
+  const half = async (pool: Pool, duration: number): Promise<Throughput> => {
+    await renewConnections(pool);
+    await drive(callers, DURATION.before, () => call(pool));
+    return drive(callers, duration, () => call(pool));
   };
-  for (const create of [bare, routed]) await half(create, WARM_UP);
+  for (const pool of [bare, routed]) await half(pool, WARM_UP);
   const pairs: { bare: Throughput; routed: Throughput }[] = [];
   for (let i = 0; i < PAIRS; i++) {
     // The first of a pair alternates too: the second finds warmer caches.
@@ -110,6 +99,11 @@ async function compare(
     bareLatency: latency(pairs.flatMap(pair => pair.bare.latencies)),
     routedLatency: latency(pairs.flatMap(pair => pair.routed.latencies)),
   };
+}
+
+async function renewConnections(pool: Pool): Promise<void> {
+  const all = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.getConnection()));
+  for (const connection of all) connection.destroy();
 }
 
 function latency(values: readonly number[]): [number, number] {
