@@ -102,7 +102,7 @@ export class WaitingLine<T> {
   /** Nobody may join any more. */
   close(error: Error): void {
     this.fail(error);
-    this.#rest();
+    if (this.length === 0) this.#rest(); // whoever came back all the same waits no longer than others
   }
 
   /** Before those who began to wait later. Only who waited elsewhere before is not the last. */
