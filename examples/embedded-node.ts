@@ -27,7 +27,8 @@ await fabric.call('group.activate', group);
 
 const { rows } = await fabric.call('group.lookup_servers', group);
 for (const { address, status, mode } of rows) console.log(address, status, mode);
+const ended = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 console.log(`ready at ${fabric.address.xmlrpc.host}:${fabric.address.xmlrpc.port}`);
 
-await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+await ended;
 await fabric.stop();
