@@ -23,6 +23,8 @@ export interface Protocol {
   readonly input: fc.Arbitrary<Input>;
   /** The node speaks first; null: it does not. What is answered to that lets the thrower in; null: it has no account. */
   readonly greeting: { readonly answer: ((greeting: Buffer) => Buffer) | null } | null;
+  /** Waits, bounded, until the thrower is let in: what was guessed before may still count against its account. */
+  readonly before?: () => Promise<void>;
   /** Judges all that the node sent. @throws Error when it breaks the protocol; at the end nothing may be left over. */
   judge(heard: Buffer, ended: boolean): Replies;
 }

@@ -126,6 +126,7 @@ const SLACK = { heap: 6 * 1024 * 1024, rss: 48 * 1024 * 1024 };
 
 /** The whole campaign: the node lives, holds no more than early on, has nothing open and nothing to complain of. */
 export async function survives(victim: Victim, protocol: Protocol, { inputs, seed }: Campaign): Promise<Growth> {
+  await protocol.before?.();
   const early = Math.floor(inputs / 5);
   await throwAt(protocol, { inputs: early, seed });
   const before = await settled(victim);

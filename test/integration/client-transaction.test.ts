@@ -131,15 +131,17 @@ describe('withTransaction', () => {
 
   it('runs the one again that a deadlock undid', async () => {
     let runs = 0;
-    let first: (() => void) | undefined;
+    let holding = 0;
+    let meet = () => {};
     const both = new Promise<void>(resolve => {
-      first = resolve;
+      meet = resolve;
     });
     const add = (ids: readonly number[]) =>
       pool.withTransaction(async connection => {
         runs += 1;
         await connection.query('UPDATE t SET n = n + 1 WHERE id = ?', [ids[0]]);
-        if (runs === 2) first?.();
+        holding += 1;
+        if (holding === 2) meet();
         await both;
         await connection.query('UPDATE t SET n = n + 1 WHERE id = ?', [ids[1]]);
       });

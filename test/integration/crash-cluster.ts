@@ -148,7 +148,8 @@ export class CrashCluster {
   }
 
   async #has(server: Mysqld): Promise<boolean> {
-    const [row] = await server.query('SELECT MAX(id) AS id FROM app.markers');
+    // The table itself may not have come yet.
+    const [row] = await server.query('SELECT MAX(id) AS id FROM app.markers').catch(() => []);
     return Number(row?.id) === this.#marker;
   }
 

@@ -6,14 +6,15 @@ import { type Call, call, called, connection, differing, type Log, lent, pool } 
 
 const EVENTS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
 
-/** What a channel tells meanwhile. */
+/** What a channel tells meanwhile, but for what the group's own node does in this process: that is in no database. */
 async function told(name: string, log: Log, work: () => Promise<void> | void): Promise<void> {
   const channel = tracingChannel<object, Record<string, unknown>>(name);
   const subscribers = Object.fromEntries(
     EVENTS.map(event => [
       event,
-      ({ query, database, error }: Record<string, unknown>) =>
-        log(event, query, database, (error as mysql.QueryError | undefined)?.code),
+      ({ query, database, error }: Record<string, unknown>) => {
+        if (database !== '') log(event, query, database, (error as mysql.QueryError | undefined)?.code);
+      },
     ]),
   ) as never;
   channel.subscribe(subscribers);
