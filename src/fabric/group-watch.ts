@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY } from '../wire/topology.js';
 import { decided } from './audit.js';
+import { type Caretaker, createCaretaker } from './caretaker.js';
 import type { Context } from './context.js';
 import { createFailoverWait } from './failover-wait.js';
 import { createProber, type Prober } from './prober.js';
 import { declareFaulty, intervalLeft } from './procedures/declare-faulty.js';
-import { reattach } from './procedures/reattach.js';
 import type { Runner } from './procedures/run.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 import { judge, type Testimony, type Verdict } from './suspicion.js';
@@ -28,13 +28,11 @@ export interface Outlook {
 /** What is remembered of a server between two looks. */
 interface Watched {
   readonly prober: Prober;
+  readonly caretaker: Caretaker;
   readonly address: string;
   /** Failed rounds in a row. */
   failures: number;
   countedAt: number;
-  /** The sentinel of its prober since which it is known to be attached to the primary; undefined: what it did before is unknown. */
-  attachedSince: object | undefined;
-  attaching: boolean;
   looking: Promise<void> | undefined;
 }
 
@@ -93,11 +91,10 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
     const prober = createProber(server, context, () => void look(server.uuid));
     const fresh: Watched = {
       prober,
+      caretaker: createCaretaker(server.uuid, prober, context, runner),
       address: addressOf(server),
       failures: 0,
       countedAt: 0,
-      attachedSince: undefined,
-      attaching: false,
       looking: undefined,
     };
     watched.set(server.uuid, fresh);
@@ -128,8 +125,9 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       const verdict = await judgeNow(server, group, entry, answered);
       if (verdict.state === 'healthy') {
         doubts.delete(uuid);
-        if (group.primary !== uuid) await keepAttached(uuid, entry, group);
         if (group.primary === uuid) wait.clear();
+        // Not awaited: what the server needs may take its time.
+        void entry.caretaker.tend(group, doubts);
         return;
       }
       if (said !== verdict.reason) suspect(server, verdict);
@@ -142,27 +140,6 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       if (group.primary !== uuid && !runner.busy(id)) return;
       await pause(QUICK_LOOKS[Math.min(looks, QUICK_LOOKS.length - 1)] ?? 200);
     }
-  }
-
-  /**
-   * A server that has restarted may be writable and follow nobody: it is attached to the primary again, unless an unbroken connection tells
-   * that it has not restarted, or it has a source when it is first seen. While the primary is lost or in doubt, that waits.
-   */
-  async function keepAttached(uuid: string, entry: Watched, group: GroupRecord): Promise<void> {
-    const { prober, attachedSince } = entry;
-    const { sentinel } = prober;
-    if (sentinel === undefined || sentinel === attachedSince || entry.attaching) return;
-    const primary = group.servers.find(server => server.uuid === group.primary);
-    if (!primary || primary.status === STATUS_FAULTY || doubts.has(primary.uuid) || runner.busy(id)) return;
-    if (attachedSince === undefined && (await prober.isReplica())) {
-      entry.attachedSince = sentinel;
-      return;
-    }
-    entry.attaching = true;
-    void runner.run(reattach({ group: id, server: uuid })).done.then(({ error }) => {
-      entry.attaching = false;
-      if (error === null) entry.attachedSince = sentinel;
-    });
   }
 
   function suspect(server: ServerRecord, { state, reason }: Verdict): void {

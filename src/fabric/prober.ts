@@ -14,8 +14,8 @@ export interface Prober {
   testify(source: ServerRecord): Promise<Testimony>;
   /** The connection that is held open, the same for as long as it is unbroken: since then the server has not restarted. */
   readonly sentinel: object | undefined;
-  /** Whether it refuses writes and has a source; true when it cannot be asked. Never rejects. */
-  isReplica(): Promise<boolean>;
+  /** The answer on the sentinel, or on a connection of its own; null: it cannot be asked. Never rejects. */
+  ask<T>(question: (server: ManagedServer) => Promise<T>): Promise<T | null>;
   close(): void;
 }
 
@@ -46,7 +46,6 @@ export function createProber(address: Address, context: Context, lost: () => voi
       return error instanceof AdminError && !error.unreachable;
     }
   };
-  /** Null: it could not be asked; the sentinel may be lost meanwhile. */
   const ask = async <T>(question: (server: ManagedServer) => Promise<T>): Promise<T | null> => {
     try {
       const server = sentinel ?? (await context.replication.connect(address, timeout));
@@ -71,13 +70,7 @@ export function createProber(address: Address, context: Context, lost: () => voi
     async testify(source) {
       return (await ask(server => testimony(server, source))) ?? 'silent';
     },
-    async isReplica() {
-      const replica = await ask(async server => {
-        const { readOnly } = await server.identity();
-        return readOnly && (await server.replicaStatus()) !== null;
-      });
-      return replica !== false;
-    },
+    ask,
     close() {
       closed = true;
       sentinel?.close();

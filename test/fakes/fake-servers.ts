@@ -85,6 +85,7 @@ function createSession(server: FakeServer, address: Address, around: Surrounding
     async identity() {
       return { uuid: server.uuid, version: '8.0.36', readOnly: server.readOnly, superReadOnly: server.readOnly };
     },
+    uptime: async () => 0,
     requirementIssues: async () => [],
     executed: async () => server.executed,
     async replicaStatus() {

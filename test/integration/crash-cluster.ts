@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { expect } from 'vitest';
 import { createReplication } from '../../src/fabric/replication/admin-connection.js';
@@ -17,6 +18,9 @@ import { GROUP, until } from './ha-group.js';
 /** ms within which everything is in order again. */
 export const BOUND = 10_000;
 
+/** ms by which two starts of a server differ at least: it tells how long it runs in whole seconds. */
+const OLDER = 2_000;
+
 const replication = createReplication(accounts.fabric);
 
 /** A server as the store knows it, and as it is. */
@@ -32,7 +36,6 @@ export interface Wanted {
 }
 
 export class CrashCluster {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'crash-'));
   readonly #node: CrashProcess;
   /** To look into, beside the node's. */
   readonly #store: Promise<Store>;
@@ -45,6 +48,7 @@ export class CrashCluster {
   private constructor(
     readonly servers: readonly Mysqld[],
     program: string,
+    private readonly folder: string,
   ) {
     this.#node = new CrashProcess(program);
     const store = createSqliteStore({ file: this.#file });
@@ -53,7 +57,10 @@ export class CrashCluster {
 
   /** Group `g` of a primary and two secondaries, and one server besides. */
   static async start(program: string): Promise<CrashCluster> {
-    const cluster = new CrashCluster(await startMysqlds(4), program);
+    const folder = mkdtempSync(join(tmpdir(), 'crash-'));
+    writeFileSync(startupOf(folder), '');
+    const servers = await startMysqlds(4, { options: { 'init-file': startupOf(folder) } });
+    const cluster = new CrashCluster(servers, program, folder);
     await cluster.startNode();
     await cluster.do('group.create', GROUP);
     for (const { address } of cluster.servers.slice(0, 3)) await cluster.do('group.add', GROUP, address);
@@ -63,7 +70,7 @@ export class CrashCluster {
   }
 
   get #file(): string {
-    return join(this.#folder, 'fabric.sqlite');
+    return join(this.folder, 'fabric.sqlite');
   }
 
   /** Null: it died before it served. */
@@ -122,6 +129,18 @@ export class CrashCluster {
     return this.serverOf(Number(found));
   }
 
+  /** How servers start from now on. */
+  startReadOnly(readOnly: boolean): void {
+    writeFileSync(startupOf(this.folder), readOnly ? 'SET GLOBAL read_only = ON;\n' : '');
+  }
+
+  /** Ends as in a power cut and is back at once; later than anything that it was before, as far as its own clock tells. */
+  async crash(server: Mysqld): Promise<void> {
+    await sleep(OLDER);
+    await server.kill();
+    await server.start();
+  }
+
   /** A case begins: the group is whole, every server has a client, and an acknowledged write has reached everybody. */
   async begin(): Promise<void> {
     const { primary, servers } = await this.stored();
@@ -159,8 +178,8 @@ export class CrashCluster {
    */
   async expectSound(wanted: Wanted = {}): Promise<void> {
     const told = () => this.sentences.join('\n');
-    await until(() => this.#fenced(), BOUND).catch(error => {
-      throw new Error(`not fenced: ${error}\n${told()}`);
+    await until(() => this.#inPlace(), BOUND).catch(error => {
+      throw new Error(`one writes that should not, or the other way round: ${error}\n${told()}`);
     });
     const { primary, servers } = await this.stored();
     const running = this.#running(servers);
@@ -185,16 +204,16 @@ export class CrashCluster {
   }
 
   /** Looks before an application would write: a server that was forgotten would get transactions of its own. */
-  async #fenced(): Promise<boolean> {
+  async #inPlace(): Promise<boolean> {
     const { primary, servers } = await this.stored();
-    const others = this.#running(servers).filter(({ uuid, status }) => uuid !== primary || status === STATUS_FAULTY);
-    const fenced = await Promise.all(
-      others.map(async ({ server, needsFencing }) => {
+    const right = await Promise.all(
+      this.#running(servers).map(async ({ uuid, status, server, needsFencing }) => {
         const [row] = await server.query('SELECT @@GLOBAL.read_only AS fenced').catch(() => []);
-        return !needsFencing && Number(row?.fenced) === 1;
+        const fenced = uuid !== primary || status === STATUS_FAULTY;
+        return !needsFencing && Number(row?.fenced) === Number(fenced);
       }),
     );
-    return fenced.every(Boolean);
+    return right.every(Boolean);
   }
 
   async stop(): Promise<void> {
@@ -202,9 +221,11 @@ export class CrashCluster {
     await (await this.#store).close();
     for (const client of this.#clients.values()) client.destroy();
     await Promise.all(this.servers.map(server => server.remove()));
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.folder, { recursive: true });
   }
 }
+
+const startupOf = (folder: string) => join(folder, 'startup.sql');
 
 function followsWell(status: ReplicaStatus | null, port: number): boolean {
   return status?.source.port === port && status.ioThread === 'running' && status.sqlThread === 'running';

@@ -109,8 +109,8 @@ async function start(file: string): Promise<Fabric> {
   const fabric = createNode({
     options: parseFabricOptions({
       servers: { user, password },
-      // A server that is there must not count as gone on a machine that is busy; one that restarts is seen soon.
-      failureTracking: { detectionTimeout: 4, detectionInterval: 30, detections: 60 },
+      // A server that is there must not count as gone on a machine that is busy; one that restarts is seen soon. Nobody takes over unasked.
+      failureTracking: { detectionTimeout: 4, detectionInterval: 30, detections: 60, failoverInterval: 3_600 },
       protocol: { xmlrpc: { address: '127.0.0.1:0', disableAuthentication: true } },
     }),
     store: counted(createSqliteStore({ file })),

@@ -203,6 +203,16 @@ const OTHERS: readonly Scenario[] = [
     event: { procedure: 'reattach', happens: cluster => cluster.role('S1').restart() },
     settle: async cluster => void (await cluster.do('group.deactivate', GROUP)),
   },
+  {
+    name: 'the return of a primary that has restarted',
+    prepare: async cluster => cluster.startReadOnly(true),
+    call: () => ['group.activate', GROUP],
+    event: { procedure: 'reopen', happens: cluster => cluster.crash(cluster.role('P')) },
+    async settle(cluster) {
+      cluster.startReadOnly(false);
+      await cluster.do('group.deactivate', GROUP);
+    },
+  },
 ];
 
 const TAKEN_BACK: readonly Scenario[] = [

@@ -139,6 +139,17 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
     );
   });
 
+  test('why: the primary refuses writes', async () => {
+    await form(servers);
+    await first.query('SET GLOBAL read_only = ON');
+    await saysWhy(
+      `${first.address} is PRIMARY, READ_WRITE: it answers, but refuses writes.`,
+      /It refuses writes. One that has restarted is opened when 'group.activate g' has it watched; one that was made read-only by hand stays so/,
+    );
+    await call('group.activate', 'g');
+    await saysWhy(/One that has restarted is opened as soon as every server that is not FAULTY can be asked/);
+  });
+
   test('why: the group is not activated', async () => {
     await form(servers);
     await first.kill();

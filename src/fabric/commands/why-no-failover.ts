@@ -3,7 +3,7 @@ import { formatAddress } from '../model.js';
 import { intervalLeft } from '../procedures/declare-faulty.js';
 import type { GroupRecord } from '../store/store.js';
 import type { CommandContext } from './define.js';
-import type { Finding } from './inspection.js';
+import type { Finding, Told } from './inspection.js';
 
 /** Why a group whose primary is lost gets no other: each reason a sentence, with what would help. */
 
@@ -15,9 +15,21 @@ export function whyNoFailover(group: GroupRecord, findings: readonly Finding[], 
       `No failover happens: a group without a primary is not given one by itself; 'group.promote ${group.id}' does.`,
     ];
   }
-  if (primary.told && primary.server.status !== STATUS_FAULTY) return ['No failover is wanted: the primary answers.'];
+  if (primary.told && primary.server.status !== STATUS_FAULTY)
+    return ['No failover is wanted: the primary answers.', ...closed(group, primary.told)];
   const lost = primary.server.status === STATUS_FAULTY ? 'the primary is FAULTY' : 'the primary does not answer';
   return [`A failover is wanted, because ${lost}.`, ...hindrances(group, primary, context), ...candidates(findings)];
+}
+
+/** Why a primary that answers may refuse writes. */
+function closed({ id, active }: GroupRecord, { identity }: Told): string[] {
+  if (!identity.readOnly) return [];
+  const restarted = active
+    ? 'One that has restarted is opened as soon as every server that is not FAULTY can be asked what it may have lost'
+    : `One that has restarted is opened when 'group.activate ${id}' has it watched`;
+  return [
+    `It refuses writes. ${restarted}; one that was made read-only by hand stays so until that is taken back, or 'group.promote ${id}' gives the writes to another.`,
+  ];
 }
 
 function hindrances(group: GroupRecord, primary: Finding, context: CommandContext): string[] {

@@ -84,8 +84,9 @@ function transactions({ told, isPrimary, missing, errant }: Finding): string[] {
 function fencing({ server, told, isPrimary }: Finding): string {
   if (server.needsFencing) return 'and is fenced as soon as it can be reached, for it may accept writes';
   if (!told) return server.status === STATUS_FAULTY ? 'and was fenced' : 'and what it accepts is not known';
-  if (refusesWrites(told)) return isPrimary ? 'but refuses writes' : 'and refuses writes';
-  return isPrimary ? 'and accepts writes' : `${server.status === STATUS_SPARE ? 'and' : 'but'} accepts writes`;
+  if (isPrimary) return told.identity.readOnly ? 'but refuses writes' : 'and accepts writes';
+  if (refusesWrites(told)) return 'and refuses writes';
+  return `${server.status === STATUS_SPARE ? 'and' : 'but'} accepts writes`;
 }
 
 function decidedAt({ at, sentence, by }: Decision): string {

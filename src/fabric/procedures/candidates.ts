@@ -53,6 +53,19 @@ export function ownLost(uuid: string, executed: string, reference: string): stri
   return formatGtidSet(ofSource(subtract(parseGtidSet(reference), parseGtidSet(executed)), uuid));
 }
 
+/**
+ * The transactions that a primary is known to have had and has no more, as text; empty: none. Known are those that were there when it became
+ * the primary (`baseline`; null: unknown), and its own ones that others have (`sent`).
+ */
+export function lostByPrimary(
+  uuid: string,
+  executed: string,
+  baseline: string | null,
+  sent: readonly string[],
+): string {
+  return beyond([baseline ?? '', ownLost(uuid, '', sent.join())].join(), executed);
+}
+
 /** What each of the others holds that `chosen` lacks; servers that lack nothing of it are left out. */
 export function lackedBy(chosen: Applicant, others: readonly Applicant[]): { uuid: string; gtids: string }[] {
   return others

@@ -49,7 +49,7 @@ export function declaration(data: Declaration): Procedure<Declaration> {
 }
 
 /** Final: whatever becomes of the failover, the word against the server stands. */
-const markFaulty: Step<Declaration> = {
+export const markFaulty: Step<Declaration> = {
   name: 'mark the server FAULTY',
   final: true,
   async run(data, context) {

@@ -5,7 +5,7 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { byPreference, holds, lackedBy } from './candidates.js';
+import { byPreference, holds, lackedBy, lostByPrimary } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import {
   commit,
@@ -103,9 +103,16 @@ function checkAsked(asked: string, data: Promotion, group: GroupRecord): void {
 
 function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded }: Survey): string[] {
   const order = byPreference(valid).map(({ uuid }) => uuid);
+  const reasons = [...excluded.values()];
+  const { old, oldExecuted, mayReturn } = data;
   // The lost primary comes last, and only when it answers: it is fenced, and has all that was ever acknowledged.
-  if (data.mayReturn && data.old && data.oldExecuted !== null) order.push(data.old);
-  if (order.length === 0) throw noCandidate(group.id, [...excluded.values()]);
+  if (mayReturn && old && oldExecuted !== null) {
+    const sent = valid.map(({ executed }) => executed);
+    const lost = lostByPrimary(old, oldExecuted, group.baseline, sent);
+    if (lost === '') order.push(old);
+    else reasons.push(`Server (${old}) has lost transactions: ${lost}.`);
+  }
+  if (order.length === 0) throw noCandidate(group.id, reasons);
   return order;
 }
 

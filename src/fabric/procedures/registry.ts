@@ -5,6 +5,7 @@ import { type Addition, addition, faultyToSpare, type Removal, type Repair, remo
 import { promotion } from './promote.js';
 import type { Promotion } from './promotion.js';
 import { type Reattachment, reattachment } from './reattach.js';
+import { type Reopening, reopening } from './reopen.js';
 import type { Data, Procedure } from './run.js';
 
 /** From a recorded run back to its procedure: name and data determine the steps. */
@@ -16,6 +17,7 @@ const REBUILD: Readonly<Record<string, (data: Data) => Procedure>> = {
   'group.remove': data => removeServer(data as Removal) as Procedure,
   'server.set_status': data => faultyToSpare(data as Repair) as Procedure,
   'threat.report_failure': data => declaration(data as Declaration) as Procedure,
+  reopen: data => reopening(data as Reopening) as Procedure,
   reattach: data => reattachment(data as Reattachment) as Procedure,
 };
 

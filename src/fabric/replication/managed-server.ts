@@ -40,6 +40,11 @@ export class MysqlServer implements ManagedServer {
     };
   }
 
+  async uptime(): Promise<number> {
+    const [row] = await this.#session.run("SHOW GLOBAL STATUS LIKE 'Uptime'");
+    return Number(row?.Value);
+  }
+
   async requirementIssues(): Promise<string[]> {
     const names = REQUIRED_VARIABLES.map(name => `'${name}'`).join(', ');
     const variables = await this.#session.run(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${names})`);

@@ -48,6 +48,8 @@ export interface SemiSync {
 export interface ManagedServer {
   readonly address: Address;
   identity(): Promise<ServerIdentity>;
+  /** Seconds since it was started, whole ones. */
+  uptime(): Promise<number>;
   /** Why this server cannot be managed (binary log off, GTIDs off, version, missing privileges ...); empty: it can. */
   requirementIssues(): Promise<string[]>;
   /** `@@global.gtid_executed` without white space. */

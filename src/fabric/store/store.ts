@@ -76,6 +76,7 @@ export type DecisionEvent =
   | 'failed'
   | 'waiting'
   | 'repointed'
+  | 'reopened'
   | 'membership'
   | 'status'
   | 'group';

@@ -5,6 +5,7 @@ import {
   errantSince,
   holds,
   lackedBy,
+  lostByPrimary,
   ownLost,
   within,
 } from '../../../src/fabric/procedures/candidates.js';
@@ -43,6 +44,13 @@ test('ownLost is what a server wrote and has no more', () => {
   expect(ownLost(A.toUpperCase(), `${A}:1`, `${A}:1-3:x:4,${B}:1`)).toBe(`${A}:2-3:x:4`);
   expect(ownLost(A, `${A}:1-4`, `${A}:1-3,${B}:1`)).toBe('');
   expect(ownLost(B, `${A}:1-3`, `${A}:1-4`)).toBe('');
+});
+
+test('lostByPrimary is what was there at its promotion, and what it has sent, and is gone', () => {
+  expect(lostByPrimary(A, `${A}:1-3,${B}:1`, `${B}:1`, [`${A}:1-3,${C}:1`, ','])).toBe('');
+  expect(lostByPrimary(A, `${A}:1-3`, `${A}:1,${B}:1`, [`${A}:1-4`, `${A}:1-5,${C}:1`])).toBe(`${A}:4-5,${B}:1`);
+  expect(lostByPrimary(A, '', null, [])).toBe('');
+  expect(lostByPrimary(A, '', null, [`${A}:1,${B}:1`])).toBe(`${A}:1`);
 });
 
 test('beyond lists what the reference lacks', () => {

@@ -21,6 +21,7 @@ class FakeServer {
   alive = true;
   refuses = false;
   readOnly = true;
+  startedAt = Date.now() - 60_000;
   io: ReplicaStatus['ioThread'] = 'running';
   connects = 0;
   open = 0;
@@ -33,10 +34,11 @@ class FakeServer {
     for (const listener of listeners) listener();
   }
 
-  restart(): void {
+  restart(startsReadOnly = false): void {
     this.die();
     this.alive = true;
-    this.readOnly = false;
+    this.readOnly = startsReadOnly;
+    this.startedAt = Date.now();
   }
 
   connect(address: { host: string; port: number }): ManagedServer {
@@ -48,6 +50,8 @@ class FakeServer {
     const status = { source: { host: 'h', port: 1 }, sourceUuid: P, ioThread: this.io };
     const server: Partial<ManagedServer> = {
       ping: async () => {},
+      uptime: async () => Math.floor((Date.now() - this.startedAt) / 1_000),
+      semiSync: async () => null,
       identity: async () => ({ uuid: '', version: '9.7.0', readOnly: this.readOnly, superReadOnly: this.readOnly }),
       replicaStatus: async () => ({ ...status, ioThread: this.io }) as ReplicaStatus,
       onLost: listener => {
@@ -70,6 +74,7 @@ let other: FakeServer;
 let replicas: FakeServer[];
 let declared: string[];
 let attached: string[];
+let reopened: string[];
 let attachError: string | null;
 let sentences: string[];
 let busy: boolean;
@@ -84,6 +89,7 @@ beforeEach(async () => {
   replicas = [replica, other];
   declared = [];
   attached = [];
+  reopened = [];
   attachError = null;
   sentences = [];
   busy = false;
@@ -124,7 +130,7 @@ beforeEach(async () => {
     description: null,
     active: true,
     primary: P,
-    primarySince: 0,
+    primarySince: Date.now() - 30_000,
     baseline: null,
     servers: records,
   });
@@ -135,12 +141,16 @@ beforeEach(async () => {
 
 afterEach(() => detector.stop());
 
-/** Stands in for the runner: notes who is declared FAULTY, and who is made to follow the primary again, and does no more than that. */
+/** Stands in for the runner: notes who is declared FAULTY, made to follow the primary again, or opened again, and does no more than that. */
 function declare(procedure: Pick<Procedure, 'name' | 'data'>): { uuid: string; done: Promise<RunRecord> } {
   const { server } = procedure.data as { server: string };
   if (procedure.name === 'reattach') {
     attached.push(server);
     return { uuid: '', done: Promise.resolve({ error: attachError } as RunRecord) };
+  }
+  if (procedure.name === 'reopen') {
+    reopened.push(server);
+    return { uuid: '', done: Promise.resolve({ error: null } as RunRecord) };
   }
   declared.push(server);
   const done = context.store.group('g').then(async group => {
@@ -277,6 +287,44 @@ describe('the detector', () => {
     await context.store.saveGroup({ ...now, ...saved, primary: other, version: now.version });
     await sleep(PERIOD * 3);
     expect(attached).toEqual([S1]);
+  });
+
+  test('opens a primary again that has restarted, once', async () => {
+    primary.restart(true);
+    await sleep(PERIOD * 3);
+    primary.die();
+    primary.alive = true; // it was the network
+    await sleep(PERIOD * 3);
+    expect(reopened).toEqual([P]);
+    expect(declared).toEqual([]);
+  });
+
+  test('does so also when it restarted before it was first looked at', async () => {
+    detector.unwatch('g');
+    primary.startedAt = Date.now();
+    detector.watch('g');
+    await sleep(PERIOD);
+    expect(reopened).toEqual([P]);
+  });
+
+  test('leaves a primary alone that has not restarted', async () => {
+    primary.die();
+    await sleep(20);
+    primary.alive = true;
+    const { connects } = primary;
+    await sleep(PERIOD * 3);
+    expect(primary.connects).toBeGreaterThan(connects);
+    expect(reopened).toEqual([]);
+  });
+
+  test('waits with it while a server is in doubt that may know more', async () => {
+    replica.die();
+    await sleep(PERIOD * 1.2);
+    primary.restart(true);
+    await sleep(PERIOD);
+    expect([declared, reopened]).toEqual([[], []]);
+    await sleep(PERIOD * 3);
+    expect([declared, reopened]).toEqual([[S1], [P]]);
   });
 
   test('looks at once on a hint', async () => {

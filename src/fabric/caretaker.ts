@@ -1,0 +1,95 @@
+import { STATUS_FAULTY } from '../wire/topology.js';
+import type { Context } from './context.js';
+import type { Prober } from './prober.js';
+import { reattach } from './procedures/reattach.js';
+import { reopen } from './procedures/reopen.js';
+import type { Runner } from './procedures/run.js';
+import type { ManagedServer } from './replication/replication.js';
+import type { GroupRecord, ServerRecord } from './store/store.js';
+
+/**
+ * Gives a server that was away for a moment its place again. One that has restarted may have forgotten it: a secondary may be writable, or
+ * follow nobody; a primary may refuse writes.
+ */
+export interface Caretaker {
+  /**
+   * Looks after the server, which answers now, as its group is stored. Never rejects.
+   * @param doubted uuids of the servers that may be gone: while its primary is one a secondary waits, and a primary while any other is, because
+   *   that may know of transactions which it has lost.
+   */
+  tend(group: GroupRecord, doubted: { has(uuid: string): boolean }): Promise<void>;
+}
+
+/** Where the server was known to be right, and still is, while nothing of this changes. */
+interface Place {
+  /** As long as this connection is unbroken the server has not restarted. */
+  readonly sentinel: object;
+  /** uuid: itself, or whom it follows. */
+  readonly primary: string | null;
+  /** Epoch ms at which it was started, as far as it tells: in whole seconds. */
+  readonly startedAt: number;
+}
+
+/** ms by which what a server says of its start may vary. */
+const SAME_START = 1_500;
+
+export function createCaretaker(uuid: string, prober: Prober, context: Context, runner: Runner): Caretaker {
+  let place: Place | undefined;
+  let tending = false;
+
+  async function tend(group: GroupRecord, doubted: { has(uuid: string): boolean }): Promise<void> {
+    const { sentinel } = prober;
+    if (sentinel === undefined || runner.busy(group.id)) return;
+    if (sentinel === place?.sentinel && group.primary === place.primary) return;
+    const needed = othersNeeded(group);
+    if (needed === null || needed.some(server => doubted.has(server.uuid))) return;
+    const uptime = await prober.ask(server => server.uptime());
+    if (uptime === null) return;
+    const found = { sentinel, primary: group.primary, startedAt: context.now() - uptime * 1_000 };
+    const inPlace = await isInPlace(found, group);
+    if (inPlace) place = found;
+    if (inPlace !== false) return;
+    const request = { group: group.id, server: uuid };
+    const { error } = await runner.run(group.primary === uuid ? reopen(request) : reattach(request)).done;
+    if (error === null) place = found;
+  }
+
+  /** null: nobody can give it its place now. */
+  function othersNeeded({ primary, servers }: GroupRecord): readonly ServerRecord[] | null {
+    const alive = servers.filter(({ status }) => status !== STATUS_FAULTY);
+    if (primary === uuid) return alive;
+    const source = alive.filter(server => server.uuid === primary);
+    return source.length === 0 ? null : source;
+  }
+
+  /** null: it cannot be asked now. */
+  async function isInPlace(found: Place, { primarySince }: GroupRecord): Promise<boolean | null> {
+    if (found.primary === uuid) {
+      // Who has not restarted and is read-only was made so by an operator.
+      const restarted = found.startedAt > (place?.startedAt ?? primarySince ?? 0) + SAME_START;
+      return restarted ? await prober.ask(isOpen) : true;
+    }
+    if (place !== undefined && place.sentinel !== found.sentinel) return false;
+    return await prober.ask(isReplica);
+  }
+
+  return {
+    async tend(group, doubted) {
+      if (tending) return;
+      tending = true;
+      await tend(group, doubted).finally(() => {
+        tending = false;
+      });
+    },
+  };
+}
+
+async function isOpen(server: ManagedServer): Promise<boolean> {
+  const semiSync = await server.semiSync();
+  return !(await server.identity()).readOnly && (semiSync === null || semiSync.role === 'primary');
+}
+
+async function isReplica(server: ManagedServer): Promise<boolean> {
+  const { readOnly } = await server.identity();
+  return readOnly && (await server.replicaStatus()) !== null;
+}
