@@ -12,8 +12,13 @@ import { connecting, type StatementError, type Verdict, verdict } from './verdic
 import type { Waiter } from './waiting-line.js';
 import { unlessAborted } from './within.js';
 
-/** ms between two tries while the group has no server for a statement: short at first, for a switchover takes less than 100. */
-export const PAUSE = { first: 10, most: 100 };
+/**
+ * ms between two tries while the group has no server for a statement. They grow by a quarter, so that who waits learns of a new server after at
+ * most a quarter more than it took, and still asks a node that has none but ten times a second.
+ */
+export function pauseBefore(retry: number): number {
+  return Math.min(10 * 1.25 ** retry, 100);
+}
 
 export interface FinderHooks {
   /** Nobody may have a connection any more. */
@@ -124,7 +129,8 @@ export class Finder {
   }
 
   async #search(route: Route, hold: Hold): Promise<Physical> {
-    for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
+    for (let retries = 0; ; retries += 1) {
+      const pause = pauseBefore(retries);
       if (this.#hooks.ended()) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
       const topology = await this.#topologies.get(route.group);
       if (topology.servers.length === 0 && !this.#hooks.seen(route.group)) throw unknownGroup(route.group);

@@ -6,7 +6,7 @@ import { Announcer } from './events.js';
 import { type Explanation, explain } from './explain.js';
 import { FabricRpc } from './fabric-rpc.js';
 import { annotate } from './failures.js';
-import { Finder, PAUSE } from './finder.js';
+import { Finder, pauseBefore } from './finder.js';
 import type { ClientConfig, Target } from './options.js';
 import type { Physical } from './physical.js';
 import { Queued, type QueueEnds } from './queued.js';
@@ -255,7 +255,7 @@ export class Session {
     }
     statement.waitUntil = 0;
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
-    const pause = Math.min(PAUSE.first * 2 ** statement.retries++, PAUSE.most);
+    const pause = pauseBefore(statement.retries++);
     if (performance.now() + pause > statement.deadline) statement.fail(error);
     else if (statement.retries === 1) this.#obtainAndSend(lender, statement);
     else setTimeout(() => this.#obtainAndSend(lender, statement), pause);
