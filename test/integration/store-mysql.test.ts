@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../../src/fabric/store/mysql.js';
 import { dropTables } from '../../src/fabric/store/schema.js';
@@ -9,6 +10,9 @@ const settingsFor = (server: Mysqld, database: string): MysqlSettings => ({
   ...{ host: '127.0.0.1', port: server.port, database, ...accounts.fabric },
   ...{ connectionTimeout: 2, connectionAttempts: 6, connectionDelay: 0.1 },
 });
+
+/** ms: less than a test has. */
+const SOON = 12_000;
 
 describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
   let server: Mysqld;
@@ -29,41 +33,60 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
 
   const group = { id: 'g', description: null, active: true, primary: null, primarySince: null, baseline: null };
 
-  test('goes on when its connection was lost, and when the server was restarted', async () => {
-    const store = createMysqlStore({ ...settingsFor(server, 'lost'), connectionAttempts: 100 });
-    await store.open();
-    let stored = await store.createGroup({ ...group, servers: [] });
+  describe('and its server has an accident', () => {
+    let victim: Mysqld;
+    beforeAll(async () => {
+      victim = await Mysqld.start({ version, startTimeout: SOON, stopTimeout: SOON });
+    });
+    afterAll(() => victim.remove());
 
-    const rows = await server.query("SELECT id FROM information_schema.processlist WHERE user = 'fabric'");
-    for (const { id, ID } of rows) await server.query(`KILL ${String(id ?? ID)}`);
-    stored = await store.saveGroup({ ...stored, description: 'after the kill' });
-    await server.kill();
-    const writing = store.saveGroup({ ...stored, description: 'after the restart' });
-    await server.start();
-    await writing;
-    expect(await store.group('g')).toMatchObject({ description: 'after the restart' });
-    await store.close();
-  });
-
-  test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {
-    const store = createMysqlStore({ ...settingsFor(server, 'bounded'), connectionTimeout: 1, connectionAttempts: 2 });
-    await store.open();
-    const stored = await store.createGroup({ ...group, servers: [] });
-    for (const [down, up] of [
-      [() => server.kill(), () => server.start()],
-      [async () => server.pause(), async () => server.resume()],
-    ] as const) {
-      await down();
-      const began = performance.now();
-      await expect(store.saveRun({} as never)).rejects.toThrow();
-      await expect(store.saveGroup(stored)).rejects.toThrow(/cannot be reached|closed|lost/i);
-      // Two that wait for each other: each has its own bound, and what waited meanwhile tries but once.
-      expect(performance.now() - began).toBeLessThan(12_000);
-      await up();
-      await until(async () => (await store.group('g').catch(() => undefined)) !== undefined);
+    /** What takes too long is named, with what the server says. */
+    async function soon<T>(what: string, work: Promise<T>): Promise<T> {
+      const timer = new AbortController();
+      const late = sleep(SOON, undefined, { signal: timer.signal }).then(() => {
+        throw new Error(`${what} took longer than ${SOON} ms; running: ${victim.running}\n${victim.log(20)}`);
+      });
+      return await Promise.race([work, late]).finally(() => timer.abort());
     }
-    expect((await store.saveGroup(stored)).version).toBeGreaterThan(stored.version);
-    await store.close();
+
+    test('goes on when its connection was lost, and when the server was restarted', async () => {
+      const store = createMysqlStore({ ...settingsFor(victim, 'lost'), connectionAttempts: 100 });
+      await store.open();
+      let stored = await store.createGroup({ ...group, servers: [] });
+
+      const rows = await victim.query("SELECT id FROM information_schema.processlist WHERE user = 'fabric'");
+      for (const { id, ID } of rows) await victim.query(`KILL ${String(id ?? ID)}`);
+      stored = await soon('saving after KILL', store.saveGroup({ ...stored, description: 'after the kill' }));
+      await soon('the end of the server', victim.kill());
+      const writing = store.saveGroup({ ...stored, description: 'after the restart' });
+      writing.catch(() => {});
+      await soon('the start of the server', victim.start());
+      await soon('saving after the restart', writing);
+      expect(await store.group('g')).toMatchObject({ description: 'after the restart' });
+      await store.close();
+    });
+
+    test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {
+      const settings = { connectionTimeout: 1, connectionAttempts: 2 };
+      const store = createMysqlStore({ ...settingsFor(victim, 'bounded'), ...settings });
+      await store.open();
+      const stored = await store.createGroup({ ...group, servers: [] });
+      for (const [down, up] of [
+        [() => victim.kill(), () => victim.start()],
+        [async () => victim.pause(), async () => victim.resume()],
+      ] as const) {
+        await soon('the end of the server', down());
+        const began = performance.now();
+        await expect(store.saveRun({} as never)).rejects.toThrow();
+        await expect(store.saveGroup(stored)).rejects.toThrow(/cannot be reached|closed|lost/i);
+        // Two that wait for each other: each has its own bound, and what waited meanwhile tries but once.
+        expect(performance.now() - began).toBeLessThan(12_000);
+        await soon('the start of the server', up());
+        await until(async () => (await store.group('g').catch(() => undefined)) !== undefined);
+      }
+      expect((await store.saveGroup(stored)).version).toBeGreaterThan(stored.version);
+      await store.close();
+    });
   });
 
   test('refuses what cannot work at once, and never shows the password', async () => {
