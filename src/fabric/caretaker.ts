@@ -14,8 +14,8 @@ import type { GroupRecord, ServerRecord } from './store/store.js';
 export interface Caretaker {
   /**
    * Looks after the server, which answers now, as its group is stored. Never rejects.
-   * @param doubted uuids of the servers that may be gone: while its primary is one a secondary waits, and a primary while any other is, because
-   *   that may know of transactions which it has lost.
+   * @param doubted uuids of the servers that may be gone. A secondary waits while its primary is one of them; a primary while anybody is, who
+   *   may know of transactions that it has lost.
    */
   tend(group: GroupRecord, doubted: { has(uuid: string): boolean }): Promise<void>;
 }

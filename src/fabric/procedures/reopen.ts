@@ -46,7 +46,9 @@ const compare: Step<Reopening> = {
       return;
     }
     const lost = await lostBy(record, primary, group, context);
-    data.finding = lost === '' ? 'closed' : 'lost transactions';
+    data.finding = 'closed';
+    if (lost === '') return;
+    data.finding = 'lost transactions';
     data.error = `it has restarted, and lost transactions: ${lost}`;
   },
 };
