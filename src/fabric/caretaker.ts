@@ -26,12 +26,12 @@ interface Place {
   readonly sentinel: object;
   /** uuid: itself, or whom it follows. */
   readonly primary: string | null;
-  /** Epoch ms at which it was started, as far as it tells: in whole seconds. */
+  /** Epoch ms at which it was started, as far as it tells. */
   readonly startedAt: number;
 }
 
-/** ms by which what a server says of its start may vary. */
-const SAME_START = 1_500;
+/** ms by which what is known of one start may vary: a server counts whole seconds, and its answer takes a moment. */
+const SAME_START = 1_100;
 
 export function createCaretaker(uuid: string, prober: Prober, context: Context, runner: Runner): Caretaker {
   let place: Place | undefined;
@@ -46,7 +46,8 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     const uptime = await prober.ask(server => server.uptime());
     if (uptime === null) return;
     const found = { sentinel, primary: group.primary, startedAt: context.now() - uptime * 1_000 };
-    const inPlace = await isInPlace(found, group);
+    const restarted = found.startedAt > (place?.startedAt ?? group.primarySince ?? 0) + SAME_START;
+    const inPlace = await isInPlace(found, restarted);
     if (inPlace) place = found;
     if (inPlace !== false) return;
     const request = { group: group.id, server: uuid };
@@ -63,14 +64,11 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
   }
 
   /** null: it cannot be asked now. */
-  async function isInPlace(found: Place, { primarySince }: GroupRecord): Promise<boolean | null> {
-    if (found.primary === uuid) {
-      // Who has not restarted and is read-only was made so by an operator.
-      const restarted = found.startedAt > (place?.startedAt ?? primarySince ?? 0) + SAME_START;
-      return restarted ? await prober.ask(isOpen) : true;
-    }
-    if (place !== undefined && place.sentinel !== found.sentinel) return false;
-    return await prober.ask(isReplica);
+  async function isInPlace({ primary, sentinel }: Place, restarted: boolean): Promise<boolean | null> {
+    // Who has not restarted and is read-only, or does not replicate, was made so by an operator.
+    if (primary === uuid) return restarted ? await prober.ask(isOpen) : true;
+    if (place !== undefined && place.sentinel !== sentinel) return false;
+    return await prober.ask(server => isReplica(server, restarted));
   }
 
   return {
@@ -89,7 +87,9 @@ async function isOpen(server: ManagedServer): Promise<boolean> {
   return !(await server.identity()).readOnly && (semiSync === null || semiSync.role === 'primary');
 }
 
-async function isReplica(server: ManagedServer): Promise<boolean> {
+async function isReplica(server: ManagedServer, mustRun: boolean): Promise<boolean> {
   const { readOnly } = await server.identity();
-  return readOnly && (await server.replicaStatus()) !== null;
+  const status = await server.replicaStatus();
+  if (!readOnly || status === null) return false;
+  return !mustRun || status.ioThread !== 'stopped' || status.sqlThread !== 'stopped';
 }
