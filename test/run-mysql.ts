@@ -8,8 +8,19 @@ if (SERVER_VERSIONS.some(name => name === version)) {
   const firstOption = rest.findIndex(argument => argument.startsWith('-'));
   const files = firstOption < 0 ? rest : rest.slice(0, firstOption);
   // These run on versions of their own, whatever is asked for, or on none; they are run when they are named.
-  const versions = ['demo', 'crash', 'promotion-mishaps', 'store-mysql', 'acceptance-*', 'least-privileges'];
-  const all = [...versions, 'access', 'daemon', 'endpoint-*', 'fabric-*', 'fuzz', 'testing-fault-proxy'];
+  const both = ['demote', 'membership', 'operations', 'reopening', 'store-mysql', 'acceptance-*', 'least-privileges'];
+  const all = [
+    ...both,
+    'demo',
+    'crash',
+    'promotion-mishaps',
+    'access',
+    'daemon',
+    'endpoint-*',
+    'fabric-*',
+    'fuzz',
+    'testing-fault-proxy',
+  ];
   const own = files.length === 0 ? all.map(name => `--exclude=**/${name}.test.ts`) : [];
   // vitest takes files as parts of a path, any of which may match
   const filters = files.length === 0 ? ['test/integration/'] : files.map(name => `test/integration/${name}`);
