@@ -16,8 +16,8 @@ afterEach(async () => {
   await cluster.stop();
 });
 
-async function start(count: number): Promise<TestServer> {
-  cluster = await Cluster.start(count);
+async function start(count: number, options: Parameters<typeof Cluster.start>[2] = {}): Promise<TestServer> {
+  cluster = await Cluster.start(count, {}, options);
   const primary = await cluster.primary();
   await primary.query(
     'CREATE TABLE app.log (id INT AUTO_INCREMENT PRIMARY KEY, token INT, port INT, KEY (token)) ENGINE=InnoDB',
@@ -284,6 +284,26 @@ describe('a planned switchover', () => {
     expect(performance.now() - began).toBeLessThan(2_000);
     const [[after]] = await pool.query<Rows>('SELECT CONNECTION_ID() AS id');
     expect(after?.id).toBe(before?.id);
+  });
+});
+
+describe('the primary restarts read-only, and there is nobody to take over', () => {
+  it('holds the writes until the node has opened it', async context => {
+    const only = await start(1, { options: { 'read-only': 'ON' } });
+    context.skip(!only.managed, 'a server that somebody else runs cannot be killed');
+    const pool = create({ connectionLimit: 4 });
+    const writers = new Writers(12, token => pool.query(INSERT, [token]));
+    // By then what the server says of its start, in whole seconds, tells this one from the next.
+    const since = performance.now();
+    await until('some writes', () => writers.succeeded.size > 50 && performance.now() - since > 3_200);
+    await only.kill();
+    await only.start();
+    const before = writers.succeeded.size;
+    await until('writes again', () => writers.succeeded.size > before + 100);
+    await writers.stop();
+    expect([...writers.outcomes()].filter(outcome => outcome !== 'in-doubt')).toEqual([]);
+    expect(writers.failed.size).toBeLessThanOrEqual(4);
+    await expectHonest(writers, cluster.servers);
   });
 });
 
