@@ -10,7 +10,7 @@ import { newPromotion, open, patience, shortPatience } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
 export type Reopening = Declaration & {
-  finding: 'in order' | 'closed' | 'lost transactions';
+  lost: boolean;
   error: string;
 };
 
@@ -20,7 +20,7 @@ export type Reopening = Declaration & {
  */
 export function reopen({ group, server }: { group: string; server: string }): Procedure<Reopening> {
   const declaration = { server, reporter: 'the node', error: '', respectFailoverInterval: false };
-  return reopening({ ...newPromotion(group, {}), ...declaration, finding: 'in order' });
+  return reopening({ ...newPromotion(group, {}), ...declaration, lost: false });
 }
 
 export function reopening(data: Reopening): Procedure<Reopening> {
@@ -28,13 +28,14 @@ export function reopening(data: Reopening): Procedure<Reopening> {
     name: 'reopen',
     group: data.group,
     data,
-    steps: [compare],
-    rest: ({ finding }) => REST[finding],
+    steps: [openAgain],
+    rest: ({ lost }) => (lost ? [markFaulty, ...failoverSteps] : []),
   };
 }
 
-const compare: Step<Reopening> = {
-  name: 'compare the primary that has restarted with its secondaries',
+/** One step, so that after a crash nothing is opened on the word of an older comparison. */
+const openAgain: Step<Reopening> = {
+  name: 'open the primary that has restarted, if it has lost nothing',
   async run(data, context) {
     const group = await requireGroup(context, data.group);
     const record = group.servers.find(({ uuid }) => uuid === data.server);
@@ -46,10 +47,14 @@ const compare: Step<Reopening> = {
       return;
     }
     const lost = await lostBy(record, primary, group, context);
-    data.finding = 'closed';
-    if (lost === '') return;
-    data.finding = 'lost transactions';
-    data.error = `it has restarted, and lost transactions: ${lost}`;
+    if (lost !== '') {
+      data.lost = true;
+      data.error = `it has restarted, and lost transactions: ${lost}`;
+      return;
+    }
+    await open(primary);
+    const sentence = `server ${record.uuid} (${record.host}:${record.port}), the primary of group ${group.id}, has restarted read-only and takes writes again`;
+    decided(context, { group: group.id, server: record.uuid, event: 'reopened', level: 'warn', sentence });
   },
 };
 
@@ -71,21 +76,3 @@ async function received(server: ManagedServer): Promise<string> {
   const [executed, status] = await Promise.all([server.executed(), server.replicaStatus()]);
   return [executed, status?.retrieved ?? ''].join();
 }
-
-const openAgain: Step<Reopening> = {
-  name: 'open the primary for writes again',
-  async run({ group: id, server: uuid }, context) {
-    const group = await requireGroup(context, id);
-    const record = group.servers.find(server => server.uuid === uuid);
-    if (!record || group.primary !== uuid) return;
-    await open(await context.sessions.to(record, patience(context)));
-    const sentence = `server ${uuid} (${record.host}:${record.port}), the primary of group ${id}, has restarted read-only and takes writes again`;
-    decided(context, { group: id, server: uuid, event: 'reopened', level: 'warn', sentence });
-  },
-};
-
-const REST: Readonly<Record<Reopening['finding'], readonly Step<Reopening>[]>> = {
-  'in order': [],
-  closed: [openAgain],
-  'lost transactions': [markFaulty, ...failoverSteps],
-};
