@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Server, Topology } from '../wire/topology.js';
 import type { Chooser } from './chooser.js';
 import { FabricError } from './errors.js';
 import { annotate, noServer, unknownGroup } from './failures.js';
+import { NextLooks } from './next-look.js';
 import type { Physical } from './physical.js';
 import type { RequestMode, Route } from './route.js';
 import type { ServerPools } from './server-pools.js';
@@ -11,14 +11,6 @@ import type { TopologyCache } from './topology-cache.js';
 import { connecting, type StatementError, type Verdict, verdict } from './verdict.js';
 import type { Waiter } from './waiting-line.js';
 import { unlessAborted } from './within.js';
-
-/**
- * ms between two tries while the group has no server for a statement. They grow by a quarter, so that who waits learns of a new server after at
- * most a quarter more than it took, and still asks a node that has none but ten times a second.
- */
-export function pauseBefore(retry: number): number {
-  return Math.min(10 * 1.25 ** retry, 100);
-}
 
 export interface FinderHooks {
   /** Nobody may have a connection any more. */
@@ -41,6 +33,7 @@ export class Finder {
   /** ms, for what is said in the end. */
   readonly #failoverTimeout: number;
   readonly #hooks: FinderHooks;
+  readonly #looks: NextLooks;
   /** The balancer's choice that had no idle connection: it was its turn, so `obtain`, which follows in the same tick, begins with it. */
   #passedOver: Server | undefined;
 
@@ -56,6 +49,7 @@ export class Finder {
     this.#chooser = chooser;
     this.#failoverTimeout = failoverTimeout;
     this.#hooks = hooks;
+    this.#looks = new NextLooks(group => topologies.forget(group));
   }
 
   /** The server whose turn it was in a `take` that found no idle connection. */
@@ -129,18 +123,20 @@ export class Finder {
   }
 
   async #search(route: Route, hold: Hold): Promise<Physical> {
-    for (let retries = 0; ; retries += 1) {
-      const pause = pauseBefore(retries);
+    for (;;) {
       if (this.#hooks.ended()) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
       const topology = await this.#topologies.get(route.group);
       if (topology.servers.length === 0 && !this.#hooks.seen(route.group)) throw unknownGroup(route.group);
       const { physical, error } = await this.#lendFrom(topology, route, hold);
-      if (physical !== undefined) return physical;
-      if (performance.now() + pause > hold.deadline) throw error ?? noServer(topology, route, this.#failoverTimeout);
-      await sleep(pause);
+      if (physical !== undefined) {
+        this.#looks.over(route.group);
+        return physical;
+      }
+      const look = this.#looks.of(route.group);
+      if (look.at > hold.deadline) throw error ?? noServer(topology, route, this.#failoverTimeout);
+      await look.due;
       hold.signal?.throwIfAborted();
       hold.waitUntil = 0; // it is held for want of a server; waiting for a connection is another wait
-      this.#topologies.forget(route.group);
     }
   }
 

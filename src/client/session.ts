@@ -6,7 +6,7 @@ import { Announcer } from './events.js';
 import { type Explanation, explain } from './explain.js';
 import { FabricRpc } from './fabric-rpc.js';
 import { annotate } from './failures.js';
-import { Finder, pauseBefore } from './finder.js';
+import { Finder } from './finder.js';
 import type { ClientConfig, Target } from './options.js';
 import type { Physical } from './physical.js';
 import { Queued, type QueueEnds } from './queued.js';
@@ -18,6 +18,9 @@ import type { Done, Hold, Lender, Statement } from './statement.js';
 import { Telemetry } from './telemetry.js';
 import { createTopologyCache, type TopologyCache } from './topology-cache.js';
 import { mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict } from './verdict.js';
+
+/** ms before a statement that failed more than once is tried again. */
+const PAUSE = { first: 10, most: 100 };
 
 /** Sent to a server that refused a statement as a read-only one does; ms within which it must answer. */
 const ASK_ROLE = { sql: 'SELECT @@global.read_only + @@global.innodb_read_only AS readOnly', timeout: 5_000 };
@@ -255,7 +258,7 @@ export class Session {
     }
     statement.waitUntil = 0;
     statement.deadline ||= performance.now() + this.config.failoverTimeout;
-    const pause = pauseBefore(statement.retries++);
+    const pause = Math.min(PAUSE.first * 2 ** statement.retries++, PAUSE.most);
     if (performance.now() + pause > statement.deadline) statement.fail(error);
     else if (statement.retries === 1) this.#obtainAndSend(lender, statement);
     else setTimeout(() => this.#obtainAndSend(lender, statement), pause);

@@ -292,6 +292,27 @@ describe('balancer', () => {
   });
 });
 
+describe('while the group has no primary', () => {
+  it('all who wait for one ask the node together, and go on when there is one', async () => {
+    const { node, primary } = group;
+    const pool = group.create({ connectionLimit: 50 });
+    group.lead(primary);
+    node.servers = node.servers.slice(1);
+    const began = performance.now();
+    const waiting: Promise<unknown>[] = [];
+    await until('many wait, for some time', () => {
+      if (waiting.length < 50) waiting.push(pool.promise().query(`INSERT ${waiting.length}`));
+      return waiting.length === 50 && performance.now() - began > 400;
+    });
+    const looks = node.calls.length;
+    expect(looks).toBeGreaterThan(5);
+    expect(looks).toBeLessThan((performance.now() - began) / 10 + 5);
+    group.lead(primary);
+    await Promise.all(waiting);
+    expect(primary.statements).toHaveLength(50);
+  });
+});
+
 describe('acquireTimeout', () => {
   it('counts once, also for who has to begin again in another line', () => {
     const served: string[] = [];
