@@ -11,9 +11,15 @@ export function signalOf(options: unknown): AbortSignal | undefined {
   throw badInput(TypeError, 'FABRIC_BAD_PROPERTY', 'signal', 'expected an AbortSignal');
 }
 
+/** What a wait that the signal ended fails with: its reason; where that is none that a callback could take for an error, one that tells it. */
+export function reasonOf({ reason }: AbortSignal): Error {
+  if (reason instanceof Error) return reason;
+  return new DOMException(`It was called off${typeof reason === 'string' ? `: ${reason}` : ''}`, 'AbortError');
+}
+
 /** Fails a statement that waits for those before it. @returns what its turn begins with: whether it is still wanted. */
 export function whileInLine(statement: { fail(reason: Error): void }, signal: AbortSignal): () => boolean {
-  const abort = (): void => statement.fail(signal.reason);
+  const abort = (): void => statement.fail(reasonOf(signal));
   signal.addEventListener('abort', abort, { once: true });
   return () => {
     signal.removeEventListener('abort', abort);

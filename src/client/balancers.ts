@@ -83,7 +83,7 @@ function leastLatency(): Balancer {
 /** An application's own function, held to what balancers promise. */
 export function ownBalancer(choose: Balancer): Balancer {
   return (candidates, load) => {
-    const server = choose(candidates, load);
+    const server = chosen(choose, candidates, load);
     if (candidates.includes(server)) return server;
     throw badInput(
       TypeError,
@@ -92,6 +92,16 @@ export function ownBalancer(choose: Balancer): Balancer {
       'expected a function that returns one of the candidates',
     );
   };
+}
+
+/** @throws what the function throws, as an Error. */
+function chosen(choose: Balancer, candidates: readonly Server[], load: Load): Server {
+  try {
+    return choose(candidates, load);
+  } catch (thrown) {
+    if (thrown instanceof Error) throw thrown;
+    throw new Error(`The balancer threw what is no Error: ${String(thrown)}`);
+  }
 }
 
 /** 0 to below 1 (xorshift, 32 bits); each balancer has its own sequence. */

@@ -182,10 +182,19 @@ export class FabricConnection extends ConnectionShape {
       new Promise((resolve, reject) => {
         own.query(sql, (error, rows) => (error ? reject(error) : resolve(rows)));
       });
+    const connect = (signal: AbortSignal): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        own.task(
+          '',
+          (_connection, done) => done(null),
+          (error: unknown) => (error ? reject(error) : resolve(null)),
+          signal,
+        );
+      });
     const close = (): void => {
       connection.#transactionEnded = true;
     };
-    return { connection, link, run, close, release };
+    return { connection, link, run, connect, close, release };
   }
 
   override pause(): void {

@@ -90,10 +90,19 @@ function tlsOfQuery(query: URLSearchParams): FabricTlsOptions {
   return Object.fromEntries(given);
 }
 
-/** Numbers and booleans as such: `ttl=5`, `reportErrors=false`. (A group may be called 5.) */
+/** Numbers, booleans, lists and objects as such: `ttl=5`, `reportErrors=false`, `ssl={}`; as mysql2 does. (A group may be called 5.) */
 function plainValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true';
+  if (/^[[{]/.test(text)) return parsed(text);
   return /^(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) ? Number(text) : text;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function nodesOfText(text: string): FabricNode[] {

@@ -40,9 +40,14 @@ export function noGroup(): FabricError {
 export function allBusy(
   { host, port }: Server,
   { acquireTimeout, maxConnections }: Pick<ClientConfig, 'acquireTimeout' | 'maxConnections'>,
+  busy: number,
   cause?: unknown,
 ): FabricError {
-  const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); all ${maxConnections} are busy`;
+  const state =
+    busy < maxConnections
+      ? `${busy} of ${maxConnections} are busy, and to connect takes longer`
+      : `all ${maxConnections} are busy`;
+  const reason = `No connection to ${host}:${port} came free within ${acquireTimeout} ms (acquireTimeout); ${state}`;
   return new FabricError('FABRIC_TIMEOUT', reason, { cause });
 }
 

@@ -1,4 +1,5 @@
 import type { Server, Topology } from '../wire/topology.js';
+import { reasonOf } from './abort.js';
 import type { Chooser } from './chooser.js';
 import { FabricError } from './errors.js';
 import { annotate, noServer, unknownGroup } from './failures.js';
@@ -83,7 +84,7 @@ export class Finder {
   obtain(route: Route, hold: Hold): Promise<Physical> {
     const { signal } = hold;
     if (signal === undefined) return this.#obtain(route, hold);
-    if (signal.aborted) return Promise.reject(signal.reason);
+    if (signal.aborted) return Promise.reject(reasonOf(signal));
     return unlessAborted(this.#obtain(route, hold), signal, late => late.home.giveBack(late));
   }
 
@@ -124,8 +125,7 @@ export class Finder {
 
   async #search(route: Route, hold: Hold): Promise<Physical> {
     for (;;) {
-      if (this.#hooks.ended()) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
-      const topology = await this.#topologies.get(route.group);
+      const topology = await this.#topology(route.group);
       if (topology.servers.length === 0 && !this.#hooks.seen(route.group)) throw unknownGroup(route.group);
       const { physical, error } = await this.#lendFrom(topology, route, hold);
       if (physical !== undefined) {
@@ -135,9 +135,22 @@ export class Finder {
       const look = this.#looks.of(route.group);
       if (look.at > hold.deadline) throw error ?? noServer(topology, route, this.#failoverTimeout);
       await look.due;
-      hold.signal?.throwIfAborted();
+      if (hold.signal?.aborted) throw reasonOf(hold.signal);
       hold.waitUntil = 0; // it is held for want of a server; waiting for a connection is another wait
     }
+  }
+
+  async #topology(group: string): Promise<Topology> {
+    this.#refuseWhenEnded();
+    try {
+      return await this.#topologies.get(group);
+    } finally {
+      this.#refuseWhenEnded(); // it may have ended meanwhile
+    }
+  }
+
+  #refuseWhenEnded(): void {
+    if (this.#hooks.ended()) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
   }
 
   /** Tries each server that may serve until one lends; an unreachable one, or a full one, cools, so the next choice is another. */

@@ -1,18 +1,19 @@
 import type mysql from 'mysql2';
-import type { Server, Topology } from '../wire/topology.js';
-import { whileInLine } from './abort.js';
+import type { Server } from '../wire/topology.js';
+import { reasonOf, whileInLine } from './abort.js';
 import { FabricError } from './errors.js';
+import { Lease } from './lease.js';
 import { LostTransaction } from './lost-transaction.js';
 import { connectionLost, cut, givenUp, type Physical } from './physical.js';
 import { type Rebuilt, rebuild } from './rebuild.js';
-import { candidates, type Route } from './route.js';
+import type { Route } from './route.js';
 import { RESTING } from './server-pool.js';
 import type { Session } from './session.js';
 import { ranInPart, SessionState, transactionAfter } from './session-state.js';
 import { transactionStep } from './sql-words.js';
 import type { Hold, Lender, Statement } from './statement.js';
 import { Turns } from './turns.js';
-import { connecting, type StatementError, verdict } from './verdict.js';
+import { connecting, type StatementError, undoesTransaction, verdict } from './verdict.js';
 
 /**
  * What a logical connection has of the real ones: at most one, to a server that is right for its route, with the session that the
@@ -23,10 +24,7 @@ export class Link implements Lender {
   readonly #session: Session;
   readonly #onSwitch: () => void;
   readonly #turns = new Turns();
-  #lease: Physical | undefined;
-  #leaseRoute: Route | undefined;
-  /** The topology in which the lease's server was last seen to be right. */
-  #checked: Topology | undefined;
+  #lease: Lease | undefined;
   #inTransaction = false;
   readonly #state = new SessionState();
   /** It could not be made again on the last server that was tried. */
@@ -36,6 +34,8 @@ export class Link implements Lender {
   #destroyed = false;
   #running: Statement | undefined;
   readonly #lost = new LostTransaction();
+  /** A closure's transaction runs on it. */
+  #claimed = false;
   /** Transactions that were begun or ended on it. */
   transactions = 0;
 
@@ -46,11 +46,11 @@ export class Link implements Lender {
   }
 
   get physical(): Physical | undefined {
-    return this.#lease;
+    return this.#lease?.physical;
   }
 
   get server(): Server | undefined {
-    return this.#lease?.server;
+    return this.physical?.server;
   }
 
   /** The next statement would be told that the session is lost; as far as is known without asking. */
@@ -58,8 +58,7 @@ export class Link implements Lender {
     const lease = this.#lease;
     if (this.hasLostTransaction || this.#notMade) return true;
     if (lease === undefined || !(this.#inTransaction || this.#state.hasMore)) return false;
-    const topology = this.#leaseRoute && this.#session.topologies.peek(this.#leaseRoute.group);
-    return !lease.alive || (topology !== undefined && !this.#stillServes(lease, topology, this.#leaseRoute));
+    return !lease.physical.alive || lease.isMisplaced;
   }
 
   get inTransaction(): boolean {
@@ -74,6 +73,24 @@ export class Link implements Lender {
     return !this.#state.hasMore;
   }
 
+  /** A closure's transaction may go on until it ends by itself. */
+  get mayFinish(): boolean {
+    return this.#claimed && this.#inTransaction;
+  }
+
+  /** A closure's transaction is to run on it. false: another one's does. */
+  claim(): boolean {
+    if (this.#claimed) return false;
+    this.#claimed = true;
+    return true;
+  }
+
+  /** The closure's transaction has ended. */
+  unclaim(): void {
+    this.#claimed = false;
+    if (this.physical !== undefined && this.#running === undefined) this.physical.lentAt = RESTING;
+  }
+
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
   run(statement: Statement, elsewhere: boolean): void {
     const stillWanted = statement.signal && this.#turns.busy ? whileInLine(statement, statement.signal) : undefined;
@@ -84,13 +101,11 @@ export class Link implements Lender {
         this.#running = undefined;
         this.#turns.next();
       };
-      if (this.#destroyed) return statement.fail(destroyed());
-      const missed = this.#lost.refusal(statement);
-      if (missed !== undefined) return statement.fail(missed);
-      if (elsewhere && !this.#inTransaction) return this.#session.run(this.#elsewhere, statement);
-      const lost = this.#lossToTell(statement);
-      if (lost !== undefined) return statement.fail(lost);
-      this.#session.run(this, statement);
+      const away = elsewhere && !this.#inTransaction;
+      const refusal = this.#refusal(statement, away);
+      // Not at once: whoever was served before hears first.
+      if (refusal !== undefined) process.nextTick(() => statement.fail(refusal));
+      else this.#session.run(away ? this.#elsewhere : this, statement);
     });
   }
 
@@ -106,10 +121,10 @@ export class Link implements Lender {
   /** As `retarget`, but the connection is given back to be used by others, unless a transaction is open on it. `then` runs after. */
   finish(reuse: boolean, then: () => void): void {
     this.#turns.take(() => {
-      const lease = this.#lease;
-      if (lease !== undefined && reuse && !this.#inTransaction && !this.#unclean) {
+      const { physical } = this;
+      if (physical !== undefined && reuse && !this.#inTransaction && !this.#unclean) {
         this.#forget();
-        lease.home.giveBack(lease);
+        physical.home.giveBack(physical);
       } else {
         this.#drop();
       }
@@ -132,11 +147,11 @@ export class Link implements Lender {
   /** Cuts the connection now; what runs on it fails. */
   destroy(): void {
     this.#destroyed = true;
-    const lease = this.#lease;
+    const { physical } = this;
     this.#forget();
-    if (lease === undefined) return;
-    cut(lease, givenUp('the application destroyed the connection'));
-    lease.home.discard(lease);
+    if (physical === undefined) return;
+    cut(physical, givenUp('the application destroyed the connection'));
+    physical.home.discard(physical);
   }
 
   take(route: Route): Physical | undefined {
@@ -145,20 +160,26 @@ export class Link implements Lender {
       const physical = this.#state.isDefault ? this.#session.take(route) : undefined;
       return physical && this.#adopt(physical, route);
     }
-    if (!lease.alive) return undefined;
-    if (!this.#inTransaction && !this.#stillServes(lease, this.#session.topologies.peek(route.group), route))
-      return undefined;
-    lease.lentAt = this.#session.pools.tick;
-    return lease;
+    const { physical } = lease;
+    if (!physical.alive || !(this.#inTransaction || lease.fits(route, this.#state.hasMore))) return undefined;
+    physical.lentAt = this.#session.pools.tick;
+    return physical;
   }
 
   async obtain(route: Route, hold: Hold): Promise<Physical> {
+    const physical = await this.#obtain(route, hold);
+    physical.lentAt = hold.signal?.aborted ? RESTING : this.#session.pools.tick;
+    if (hold.signal?.aborted) throw reasonOf(hold.signal);
+    return physical;
+  }
+
+  async #obtain(route: Route, hold: Hold): Promise<Physical> {
     const lease = this.#lease;
-    if (lease?.alive && isSame(this.#leaseRoute, route)) {
-      const topology = await this.#session.topologies.get(route.group);
-      if (this.#stillServes(lease, topology, route)) return lease;
+    if (lease?.physical.alive) {
+      const { hasMore } = this.#state;
+      if (await lease.stillFits(route, hold, hasMore)) return lease.physical;
+      if (hasMore || this.#state.misses(this.#running, undefined)) throw this.#sessionLost(lease.physical.server);
     }
-    if (lease?.alive && this.#state.hasMore) throw this.#sessionLost(lease.server);
     this.#drop();
     const { physical, inTransaction } = await this.#rebuild(route, hold);
     if (this.#destroyed) {
@@ -190,15 +211,18 @@ export class Link implements Lender {
       lose: discard,
       inTransaction: false,
       mayRetry: true,
+      mayFinish: false,
     };
   }
 
-  done(physical: Physical, statement: Statement, rows: unknown): void {
-    physical.lentAt = RESTING;
+  done(physical: Physical, statement: Statement, rows: unknown, error?: StatementError): void {
+    if (!this.#claimed) physical.lentAt = RESTING;
+    this.#lease?.used();
     const before = this.#inTransaction;
     this.#inTransaction = transactionAfter(rows) ?? before;
     if (before !== this.#inTransaction || (before && transactionStep(statement.text))) this.transactions += 1;
-    this.#state.learn(statement, rows);
+    if (before && error !== undefined && undoesTransaction(error)) this.#undone(physical.server);
+    this.#state.learn(statement, rows, physical);
     if (!ranInPart(statement, rows)) return;
     this.#state.hasMore = true;
     this.#unclean = true;
@@ -207,21 +231,23 @@ export class Link implements Lender {
   lose(physical: Physical): void {
     const step = transactionStep(this.#running?.text ?? '');
     const transaction = this.#inTransaction && step === undefined;
-    if (this.#lease === physical) this.#forget();
+    if (this.physical === physical) this.#forget();
     if (transaction || step === 'begin') this.#lost.server = physical.server;
     // It never began, as the application hears now: only what it gave before that was meant for the transaction.
-    if (step === 'begin') {
-      this.#turns.take(() => {
-        this.#lost.forget();
-        this.#turns.next();
-      });
-    }
+    if (step === 'begin') this.forgetLostTransaction();
     physical.home.discard(physical);
+  }
+
+  /** The server undid the transaction. What was given before the application heard of it must not run outside of it; nothing of a closure's. */
+  #undone(server: Server): void {
+    this.#inTransaction = false;
+    this.#lost.server = server;
+    if (!this.#claimed) this.forgetLostTransaction();
   }
 
   /** It has another user now, and no transaction; nobody else must have it. When it was refused, the server closes the connection. */
   changedUser(options: mysql.ConnectionOptions, refused: boolean): void {
-    if (refused && this.#lease !== undefined) cut(this.#lease, givenUp('the server refused the user'));
+    if (refused && this.physical !== undefined) cut(this.physical, givenUp('the server refused the user'));
     if (refused) return;
     this.#inTransaction = false;
     this.#lost.forget();
@@ -236,58 +262,53 @@ export class Link implements Lender {
     this.#state.wasReset();
   }
 
-  #stillServes({ server }: Physical, topology: Topology | undefined, route: Route | undefined): boolean {
-    if (topology === undefined || route === undefined || !isSame(this.#leaseRoute, route)) return false;
-    if (topology === this.#checked) return true;
-    if (!candidates(topology, route.mode).some(({ uuid }) => uuid === server.uuid)) return false;
-    this.#checked = topology;
-    return true;
+  /** Why it must not run; undefined: it may. */
+  #refusal(statement: Statement, elsewhere: boolean): StatementError | undefined {
+    if (this.#destroyed) return destroyed();
+    return this.#lost.refusal(statement) ?? (elsewhere ? undefined : this.#lossToTell(statement));
   }
 
   /** The connection was lost between two statements, and with it something that a new one would silently lack. */
   #lossToTell(statement: Statement): StatementError | undefined {
-    const lease = this.#lease;
-    if (lease === undefined || lease.alive || !(this.#inTransaction || this.#state.hasMore)) return undefined;
-    const error = this.#sessionLost(lease.server);
-    const at = { ...connecting(statement.route.mode), phase: 'send', inTransaction: true } as const;
-    const { outcome } = this.#inTransaction ? verdict(error, at) : NOT_EXECUTED;
-    error.fabric = { outcome, group: statement.route.group, mode: statement.route.mode, server: lease.server };
-    this.lose(lease);
+    const { physical } = this;
+    const lost = physical?.alive || !(this.#inTransaction || this.#state.hasMore) ? undefined : physical;
+    const server = lost?.server ?? this.#state.misses(statement, physical);
+    if (server === undefined) return undefined;
+    const error = this.#sessionLost(server);
+    const { group, mode } = statement.route;
+    const at = { ...connecting(mode), phase: 'send', inTransaction: true } as const;
+    const { outcome } = lost !== undefined && this.#inTransaction ? verdict(error, at) : NOT_EXECUTED;
+    error.fabric = { outcome, group, mode, server };
+    if (lost !== undefined) this.lose(lost);
     return error;
   }
 
   #sessionLost({ host, port }: Server): StatementError {
     const error = connectionLost(`the session on ${host}:${port} ended, and what was set in it is gone`);
-    this.#state.hasMore = false;
+    this.#state.told();
     return error;
   }
 
   #adopt(physical: Physical, route: Route): Physical {
-    this.#lease = physical;
-    this.#leaseRoute = route;
+    this.#lease = new Lease(this.#session, physical, route);
+    this.#lease.used();
     this.#unclean = this.#state.hasUser;
     this.#onSwitch();
     return physical;
   }
 
   #drop(): void {
-    const lease = this.#lease;
+    const { physical } = this;
     this.#forget();
-    lease?.home.discard(lease);
+    physical?.home.discard(physical);
   }
 
   #forget(): void {
     this.#lease = undefined;
-    this.#leaseRoute = undefined;
-    this.#checked = undefined;
     this.#inTransaction = false;
     this.#state.hasMore = false;
     this.#unclean = false;
   }
-}
-
-function isSame(one: Route | undefined, other: Route): boolean {
-  return one === other || (one?.group === other.group && one.mode === other.mode);
 }
 
 function destroyed(): FabricError {

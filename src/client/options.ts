@@ -116,6 +116,9 @@ const NUMBERS = {
   slowStart: { default: 0, min: 0, max: 3_600_000 },
 } as const;
 
+/** ms, where mysql2's is 10000: of `acquireTimeout` there must be some left for another server. */
+const CONNECT_TIMEOUT = 5_000;
+
 /** Options that are ours; the others are mysql2's. */
 const OURS = new Set<string>([
   ...Object.keys(NUMBERS),
@@ -250,7 +253,12 @@ interface PoolConfig {
 function readPoolConfig(options: FabricPoolOptions): PoolConfig {
   const { maxIdle, ...rest } = mysqlOptions(options); // a pool with maxIdle starts a timer
   refuseOneServer(rest);
-  const config = mysql.createPool(rest).config as unknown as PoolConfig & { maxIdle: number };
+  const connectTimeout = Number.isNaN(Number(rest.connectTimeout ?? Number.NaN))
+    ? CONNECT_TIMEOUT
+    : rest.connectTimeout;
+  const config = mysql.createPool({ ...rest, connectTimeout } as mysql.PoolOptions).config as unknown as PoolConfig & {
+    maxIdle: number;
+  };
   config.maxIdle = Number(maxIdle ?? config.maxIdle);
   delete (config.connectionConfig as { pool?: unknown }).pool;
   return config;

@@ -4,6 +4,7 @@ import type { StatementError } from './verdict.js';
 
 /** One real connection to one MySQL server: mysql2's own, with what the pools and the session must know of it. */
 export interface Physical {
+  /** As the topology has it now. */
   readonly server: Server;
   /** Where it goes when it is not needed any more. */
   readonly home: Home;
@@ -22,6 +23,9 @@ export interface Physical {
 
 /** Takes lent connections back: to be lent again, or to be closed for good. */
 export interface Home {
+  readonly server: Server;
+  /** It was not used for so long that it must be validated first. */
+  isStale(physical: Physical): boolean;
   giveBack(physical: Physical): void;
   discard(physical: Physical): void;
 }
@@ -43,7 +47,6 @@ export interface RawConnection extends mysql.Connection {
  * @throws mysql2's error; bounded by mysql2's `connectTimeout`.
  */
 export function connectTo(
-  server: Server,
   home: Home,
   config: mysql.ConnectionConfig,
   signal: AbortSignal,
@@ -51,13 +54,20 @@ export function connectTo(
 ): Promise<Physical> {
   // The one that `pool.on('connection')` hears of, so one of a pool, of none of mysql2's.
   const connection = new (mysql.PoolConnection as unknown as new (pool: null, options: object) => RawConnection)(null, {
-    config: configFor(server, config),
+    config: configFor(home.server, config),
   });
   const giveUp = (): void => connection.stream.destroy(givenUp('the server left the group'));
   signal.addEventListener('abort', giveUp, { once: true });
   return new Promise((resolve, reject) => {
     const unused = { alive: true, idleSince: 0, idleTick: 0, lentAt: 0, lastTick: Number.POSITIVE_INFINITY };
-    const physical: Physical = { server, home, connection, ...unused };
+    const physical: Physical = {
+      get server() {
+        return home.server;
+      },
+      home,
+      connection,
+      ...unused,
+    };
     let established = false;
     const lose = (): void => {
       if (!physical.alive) return;

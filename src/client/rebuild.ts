@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Server } from '../wire/topology.js';
+import { reasonOf } from './abort.js';
 import { connectionLost, type Physical } from './physical.js';
 import type { Route } from './route.js';
 import type { Session } from './session.js';
@@ -24,10 +25,12 @@ export async function rebuild(session: Session, state: SessionState, route: Rout
   for (;;) {
     const physical = await session.obtain(route, hold);
     try {
-      const inTransaction = await state.rebuild(physical, session.config.mysql.connectTimeout ?? 10_000);
+      const bound = session.config.mysql.connectTimeout ?? 10_000;
+      const inTransaction = await state.rebuild(physical, bound, hold.signal);
       return { physical, inTransaction: inTransaction ?? false };
     } catch (error) {
       physical.home.discard(physical);
+      if (hold.signal?.aborted) throw reasonOf(hold.signal);
       const { retry } = verdict(error as StatementError, connecting(route.mode));
       if (!retry || performance.now() + PAUSE > hold.deadline) throw notMade(error as Error, physical.server, route);
     }

@@ -33,6 +33,7 @@ export class RpcEndpoint {
   readonly #agent: Agent;
   #challenge: Challenge | null = null;
   #uses = 0;
+  #closed = false;
 
   constructor(node: FabricNode) {
     this.#node = node;
@@ -60,6 +61,7 @@ export class RpcEndpoint {
   }
 
   close(): void {
+    this.#closed = true;
     this.#agent.destroy();
   }
 
@@ -76,7 +78,7 @@ export class RpcEndpoint {
       return await first.answer;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (!first.onKeptSocket() || (code !== 'ECONNRESET' && code !== 'EPIPE')) throw error;
+      if (this.#closed || !first.onKeptSocket() || (code !== 'ECONNRESET' && code !== 'EPIPE')) throw error;
       return this.#exchange(message, this.#authorization(), deadline).answer;
     }
   }

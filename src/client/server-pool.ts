@@ -7,7 +7,7 @@ import type { ClientConfig } from './options.js';
 import { cut, givenUp, type Home, type Physical } from './physical.js';
 import { type Clock, FailedConnect, Supply } from './supply.js';
 import { type Patience, type Waiter, WaitingLine, type Waits } from './waiting-line.js';
-import { within } from './within.js';
+import { unlessAborted, within } from './within.js';
 
 /**
  * The connections to one server. A statement that finds an idle connection does not pass through generic-pool (that costs up to 30 % of
@@ -47,14 +47,13 @@ export interface ServerPoolHooks {
 }
 
 export class ServerPool implements Home {
-  readonly server: Server;
   readonly latency: Latency;
   readonly #config: ClientConfig;
   readonly #hooks: ServerPoolHooks;
   readonly #supply: Supply;
+  #server: Server;
   #left = false;
   #picks = 0;
-  #wasPrimary = false;
   readonly #busy = new Set<Physical>();
   readonly #idle = new IdleStack();
   /** Ticks after which an idle connection goes back to the supply, which validates it, or evicts it. */
@@ -63,16 +62,20 @@ export class ServerPool implements Home {
   readonly #line: WaitingLine<Physical>;
 
   constructor(server: Server, config: ClientConfig, hooks: ServerPoolHooks) {
-    this.server = server;
+    this.#server = server;
     this.#config = config;
     this.#hooks = hooks;
     const { clock, onConnect } = hooks;
     const onLost = (physical: Physical): void => this.#lost(physical);
     this.latency = new Latency(clock);
-    this.#supply = new Supply(server, config, this, { clock, onConnect, onLost });
+    this.#supply = new Supply(config, this, { clock, onConnect, onLost });
     this.#keptTicks = Math.max(1, Math.floor(Math.min(config.validateAfter, config.idleTimeout) / clock.interval));
-    this.#wasPrimary = server.status === STATUS_PRIMARY;
-    this.#line = new WaitingLine(config.acquireTimeout, () => allBusy(server, config));
+    this.#line = new WaitingLine(config.acquireTimeout, () => this.#allBusy());
+  }
+
+  /** As the topology has it now. */
+  get server(): Server {
+    return this.#server;
   }
 
   /** The server did not let us connect a moment ago: better ask another one. */
@@ -148,26 +151,31 @@ export class ServerPool implements Home {
     }
   }
 
+  isStale(physical: Physical): boolean {
+    return this.#hooks.clock.tick - physical.idleTick > this.#keptTicks;
+  }
+
   /** Closes a lent connection for good. */
   discard(physical: Physical): void {
     this.#busy.delete(physical);
     this.#destroy(physical);
   }
 
-  /** Gives the supply what was not needed for long; what is too old goes. */
+  /** Gives the supply what was not needed for long; what is too old goes. Whoever waits has what the supply made meanwhile. */
   sweep(): void {
+    this.#serveLine();
     const { tick } = this.#hooks.clock;
     for (const physical of this.#idle.takeExpired(tick)) this.#destroy(physical);
     for (const physical of this.#idle.takeOlder(tick - this.#keptTicks)) this.#release(physical);
   }
 
-  /** The server has a role now. One that is the primary no more: idle connections go now, busy ones when they are given back. */
-  adopt(isPrimary: boolean): void {
-    if (this.#wasPrimary && !isPrimary) {
-      this.#supply.expire();
-      this.#closeIdle();
-    }
-    this.#wasPrimary = isPrimary;
+  /** What the topology has of it now. One that is the primary no more: idle connections go now, busy ones when they are given back. */
+  adopt(server: Server): void {
+    const before = this.#server.status;
+    this.#server = server;
+    if (before !== STATUS_PRIMARY || server.status === STATUS_PRIMARY) return;
+    this.#supply.expire();
+    this.#closeIdle();
   }
 
   /** The server left the group (or is FAULTY): idle connections go, and what runs on the others fails now rather than hang. */
@@ -247,18 +255,23 @@ export class ServerPool implements Home {
       this.#busy.add(physical);
       this.giveBack(physical);
     };
-    const onTimeout = (): Error => allBusy(this.server, this.#config);
-    return within(this.#acquire(), patience.waitUntil, onTimeout, late).then(physical => this.#lent(physical));
+    return within(this.#acquire(), patience.waitUntil, () => this.#allBusy(), late).then(physical =>
+      this.#lent(physical),
+    );
   }
 
   async #acquire(): Promise<Physical> {
     const resource = await this.#supply.acquire().catch(cause => {
-      throw this.#left ? givenUp('the server left the group') : allBusy(this.server, this.#config, cause);
+      throw this.#left ? givenUp('the server left the group') : this.#allBusy(cause);
     });
     if (!(resource instanceof FailedConnect)) return resource;
     // Nobody would ever give the others a connection, or not soon.
     if (this.#busy.size === 0 || (this.cooling && !this.#supply.cooling.full)) this.#line.fail(resource.error);
     throw resource.error;
+  }
+
+  #allBusy(cause?: unknown): FabricError {
+    return allBusy(this.#server, this.#config, this.#busy.size, cause);
   }
 
   #lent(physical: Physical): Physical {
@@ -273,7 +286,9 @@ export class ServerPool implements Home {
     while (this.#line.length > 0 && !this.left && !this.#supply.exhausted) {
       const waiter = this.#line.next();
       if (waiter === undefined) return;
-      this.#obtain(waiter).then(
+      const { signal } = waiter;
+      const obtained = this.#obtain(waiter);
+      (signal === undefined ? obtained : unlessAborted(obtained, signal, late => this.giveBack(late))).then(
         physical => waiter.resolve(physical),
         error => waiter.reject(error),
       );

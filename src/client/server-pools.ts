@@ -1,5 +1,6 @@
-import { type Server, STATUS_FAULTY, STATUS_PRIMARY, type Topology } from '../wire/topology.js';
+import { type Server, STATUS_FAULTY, type Topology } from '../wire/topology.js';
 import type { Conditions } from './chooser.js';
+import { FabricError } from './errors.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
 import { serving } from './route.js';
@@ -77,7 +78,8 @@ export class ServerPools implements Conditions {
   }
 
   lend(server: Server, patience: Patience): Promise<Physical> {
-    return (this.#find(server) ?? this.#add(server)).lend(patience);
+    const pool = this.#find(server) ?? (this.#ended ? undefined : this.#add(server));
+    return pool?.lend(patience) ?? Promise.reject(ended());
   }
 
   /** See `ServerPool.lendAdmitted`. */
@@ -102,7 +104,7 @@ export class ServerPools implements Conditions {
       const now = present.get(name);
       if (now === undefined || now.status === STATUS_FAULTY) this.#drop(name, pool, pool.leave());
       else if (!useful.has(now)) this.#drop(name, pool, pool.retire());
-      else pool.adopt(now.status === STATUS_PRIMARY);
+      else pool.adopt(now);
     }
     if (this.#config.minConnections === 0 || this.#ended) return;
     for (const server of useful) if (this.#find(server) === undefined) this.#add(server);
@@ -156,6 +158,10 @@ export class ServerPools implements Conditions {
       if (pool.waiting > 0 || pool.busySince(tick - 2)) this.#hooks.onOverdue(pool.server);
     }
   }
+}
+
+function ended(): FabricError {
+  return new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
 }
 
 /** A server that came back at another address has other connections. */

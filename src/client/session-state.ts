@@ -1,8 +1,9 @@
 import type mysql from 'mysql2';
+import type { Server } from '../wire/topology.js';
 import { cut, givenUp, type Physical } from './physical.js';
 import type { Call } from './request.js';
 import { type Setting, settingOf } from './session-words.js';
-import { leavesSessionState, severalStatements, transactionStep } from './sql-words.js';
+import { asksForInsertId, leavesSessionState, operationOf, severalStatements, transactionStep } from './sql-words.js';
 import { type Done, isHeader, type Statement } from './statement.js';
 
 interface Step extends Setting {
@@ -18,6 +19,8 @@ const NEVER: Setting = { names: [], once: false };
 export class SessionState {
   #steps: Step[] = [];
   #user: mysql.ConnectionOptions | undefined;
+  /** Where LAST_INSERT_ID() is what the application's last insert made it. */
+  #insertedOn: Physical | undefined;
   /** There is something that no other server could have: a temporary table, a lock, a user variable, what was not understood. */
   hasMore = false;
 
@@ -27,8 +30,9 @@ export class SessionState {
   }
 
   /** @param rows undefined when it failed. */
-  learn(statement: Statement, rows: unknown): void {
+  learn(statement: Statement, rows: unknown, physical: Physical): void {
     const { text } = statement;
+    if (Number(headerOf(rows)?.insertId ?? 0) > 0) this.#insertedOn = physical;
     if (!leavesSessionState(text)) {
       this.#passOne(text, rows);
       if (saysItChanged(rows)) this.hasMore = true; // a procedure set it
@@ -44,7 +48,21 @@ export class SessionState {
     return this.#user !== undefined;
   }
 
+  /** The server that alone knows the LAST_INSERT_ID() which the statement asks for; undefined: that is the one of `physical`, or it asks for none. */
+  misses(statement: Statement | undefined, physical: Physical | undefined): Server | undefined {
+    const knows = this.#insertedOn;
+    if (knows === undefined || statement === undefined || (knows === physical && knows.alive)) return undefined;
+    return asksForInsertId(statement.text) ? knows.server : undefined;
+  }
+
+  /** The application hears now that its session is lost. */
+  told(): void {
+    this.hasMore = false;
+    this.#insertedOn = undefined;
+  }
+
   clear(): void {
+    this.#insertedOn = undefined;
     this.#steps = [];
     this.#user = undefined;
     this.hasMore = false;
@@ -65,15 +83,21 @@ export class SessionState {
     this.hasMore = false;
   }
 
-  /** Makes it again, in at most `bound` ms. The transaction state after it, if the server told. @throws what failed. */
-  async rebuild(physical: Physical, bound: number): Promise<boolean | undefined> {
+  /**
+   * Makes it again, in at most `bound` ms, or until the signal is aborted. The transaction state after it, if the server told.
+   * @throws what failed.
+   */
+  async rebuild(physical: Physical, bound: number, signal: AbortSignal | undefined): Promise<boolean | undefined> {
     let open: boolean | undefined;
     if (this.#steps.length === 0) return open;
-    const timer = setTimeout(() => cut(physical, givenUp('the session could not be made again in time')), bound);
+    const giveUp = (): void => cut(physical, givenUp('the session could not be made again in time'));
+    const timer = setTimeout(giveUp, bound);
+    signal?.addEventListener('abort', giveUp, { once: true });
     try {
       for (const step of this.#steps) open = transactionAfter(await made(step, physical.connection)) ?? open;
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
     }
     return open;
   }
@@ -122,16 +146,24 @@ function copyOf({ verb, sql, values }: Call): Call {
   return { verb, sql: { ...sql, values: list((sql as { values?: unknown }).values) }, values: list(values) };
 }
 
-/** Of several statements in one text, some ran before the one that failed. */
-export function ranInPart(statement: Statement, rows: unknown): boolean {
-  return rows === undefined && severalStatements(statement.text);
+/** Of several statements in one text, or in a procedure, some ran before the one that failed. */
+export function ranInPart({ text }: Statement, rows: unknown): boolean {
+  return rows === undefined && (severalStatements(text) || operationOf(text) === 'CALL');
 }
 
+/** The last one of several results; rows are not looked through. */
 function headerOf(rows: unknown): Header | undefined {
-  return Array.isArray(rows) ? rows.findLast(isHeader) : isHeader(rows) ? rows : undefined;
+  if (!Array.isArray(rows)) return isHeader(rows) ? rows : undefined;
+  for (let at = rows.length - 1; at >= 0; at--) {
+    const result = rows[at];
+    if (isHeader(result)) return result;
+    if (!Array.isArray(result)) return undefined;
+  }
+  return undefined;
 }
 
 interface Header {
+  readonly insertId?: number | string;
   readonly serverStatus?: number;
   /** Of MySQL 5.7 and later. */
   readonly stateChanges?: { readonly schema: string | null; readonly systemVariables: object };

@@ -1,5 +1,5 @@
 import { MODE_READONLY, type Server } from '../wire/topology.js';
-import { whileRunning } from './abort.js';
+import { reasonOf, whileRunning } from './abort.js';
 import { publishError, publishRoute } from './channels.js';
 import { Chooser } from './chooser.js';
 import { Announcer } from './events.js';
@@ -13,6 +13,7 @@ import { Queued, type QueueEnds } from './queued.js';
 import { Reporter } from './reporter.js';
 import type { Route } from './route.js';
 import { ServerPools } from './server-pools.js';
+import { ranInPart, transactionAfter } from './session-state.js';
 import { mayCommit, onlyReads } from './sql-words.js';
 import type { Done, Hold, Lender, Statement } from './statement.js';
 import { Telemetry } from './telemetry.js';
@@ -23,7 +24,14 @@ import { mayBeReadOnly, type Phase, type StatementError, type Verdict, verdict }
 const PAUSE = { first: 10, most: 100 };
 
 /** Sent to a server that refused a statement as a read-only one does; ms within which it must answer. */
-const ASK_ROLE = { sql: 'SELECT @@global.read_only + @@global.innodb_read_only AS readOnly', timeout: 5_000 };
+const ASK_ROLE = {
+  sql: 'SELECT @@global.read_only + @@global.innodb_read_only AS readOnly',
+  timeout: 5_000,
+  // What the application wants its own rows to look like does not matter here.
+  rowsAsArray: false,
+  nestTables: false,
+  typeCast: true,
+} as const;
 
 /**
  * The one loop of the client: topology → route → lend → on error classify. The parts (cache, rpc, balancers, pools) don't know each other;
@@ -110,15 +118,21 @@ export class Session {
   readonly shared: Lender = {
     take: route => this.#finder.take(route),
     obtain: (route, hold) => this.#finder.obtain(route, hold),
-    done: (physical, _statement, rows) => {
-      if (opensTransaction(rows))
-        physical.home.discard(physical); // nobody could commit it, and nobody may inherit it
-      else physical.home.giveBack(physical);
+    done: (physical, statement, rows) => {
+      // Nobody could commit a transaction that was left open, and nobody may inherit it.
+      if (transactionAfter(rows) || ranInPart(statement, rows)) physical.home.discard(physical);
+      else this.#giveBack(physical);
     },
     lose: physical => physical.home.discard(physical),
     inTransaction: false,
     mayRetry: true,
+    mayFinish: false,
   };
+
+  #giveBack(physical: Physical): void {
+    if (!this.config.resetOnRelease) physical.home.giveBack(physical);
+    else physical.connection.reset(error => physical.home[error ? 'discard' : 'giveBack'](physical));
+  }
 
   /** Telemetry follows the statement from now on. */
   trace(statement: Statement): void {
@@ -128,10 +142,11 @@ export class Session {
   /** Runs the statement on a connection of the lender's, again where the error contract allows it. Tells the statement how it ended. */
   run(lender: Lender, statement: Statement): void {
     if (statement.signal?.aborted) {
-      process.nextTick(() => statement.fail(statement.signal?.reason));
+      const reason = reasonOf(statement.signal);
+      process.nextTick(() => statement.fail(reason));
       return;
     }
-    const physical = this.#ended ? undefined : lender.take(statement.route);
+    const physical = this.#ended && !lender.mayFinish ? undefined : lender.take(statement.route);
     if (physical !== undefined) this.#send(lender, statement, physical);
     else if (lender !== this.shared || !this.#queue(statement)) this.#obtainAndSend(lender, statement);
   }
@@ -251,7 +266,7 @@ export class Session {
     const mayRetry = ruling.retry && lender.mayRetry;
     publishError(error, mayRetry);
     if (ruling.evict) lender.lose(physical);
-    else lender.done(physical, statement, undefined);
+    else lender.done(physical, statement, undefined, error);
     if (!mayRetry) {
       statement.fail(error);
       return;
@@ -269,9 +284,4 @@ export class Session {
     if (ruling.report && this.config.reportErrors)
       this.#reporter.report(server, String(error.errno ?? error.code ?? error.name));
   }
-}
-
-/** SERVER_STATUS_IN_TRANS of a statement without rows. */
-function opensTransaction(rows: unknown): boolean {
-  return !Array.isArray(rows) && (((rows as { serverStatus?: number } | undefined)?.serverStatus ?? 0) & 1) !== 0;
 }

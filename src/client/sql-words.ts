@@ -15,8 +15,15 @@ const STEPS = {
 };
 const SETS_STATE = /(?:set|use|lock|flush|prepare|handler|xa|create\s+(?:or\s+replace\s+)?temporary)\b/iy;
 const WORD = /[a-z]{1,30}\b/iy;
-const MAY_ASSIGN = /(?:select|do|with|update)\b/iy;
-const ASSIGNS = /\bget_lock\s*\(|@[\w$.]+\s*:=|\binto\s+@/i;
+/** In a statement without its texts, and so without the name of a variable that is quoted as one. */
+const ASSIGNMENT = /@(?:[\w$.]*|`[^`]{1,64}`)\s*:=/;
+const TEXTS = /'(?:[^'\\]|\\[\s\S]?)*(?:'|$)|"(?:[^"\\]|\\[\s\S]?)*(?:"|$)/g;
+const MAY_ASSIGN = /(?:select|do|with|update|table|values)\b/iy;
+const ASSIGNS = /\bget_lock\s*\(|\binto\s+@/i;
+/** What fills the variables that it is given; a variable's `@` does not follow a letter (that of a mail address does). */
+const FILLS = /(?:call|load|get|import)\b/iy;
+const VARIABLE = /(?<![\w@'"])@(?!@)/;
+const INSERT_ID = /\blast_insert_id\s*\(|@@\s*(?:(?:session|local)\s*\.\s*)?(?:last_insert_id|identity)\b/i;
 
 /** Only reads: running it twice changes nothing. */
 export function onlyReads(sql: string): boolean {
@@ -43,13 +50,20 @@ export function transactionStep(sql: string): keyof typeof STEPS | undefined {
 /** Leaves something behind in the session that another server would not have. */
 export function leavesSessionState(sql: string): boolean {
   let word = firstWord(sql);
+  if (sql.includes(':=') && ASSIGNMENT.test(sql.replace(TEXTS, ''))) return true;
   if (beginsWith(MAY_ASSIGN, sql, word) && ASSIGNS.test(sql)) return true;
+  if (beginsWith(FILLS, sql, word) && VARIABLE.test(sql)) return true;
   while (!beginsWith(SETS_STATE, sql, word)) {
     const next = afterNext(';', sql, word);
     if (next < 0) return false;
     word = firstWord(sql, next);
   }
   return true;
+}
+
+/** Asks for what an insert before it left in the session. */
+export function asksForInsertId(sql: string): boolean {
+  return INSERT_ID.test(sql);
 }
 
 /** Would be of no use in another session. */

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import * as genericPool from 'generic-pool';
-import { MODE_READWRITE, type Server } from '../wire/topology.js';
+import { MODE_READWRITE } from '../wire/topology.js';
 import { Cooling } from './cooling.js';
 import type { ClientConfig } from './options.js';
 import { close, connectTo, givenUp, type Home, type Physical, ping } from './physical.js';
@@ -55,18 +55,17 @@ export interface SupplyHooks {
 
 export class Supply {
   readonly cooling = new Cooling();
-  readonly #server: Server;
   readonly #config: ClientConfig;
   readonly #home: Home;
   readonly #hooks: SupplyHooks;
   readonly #pool: genericPool.Pool<Resource>;
   readonly #leaving = new AbortController();
   readonly #all = new Set<Physical>();
+  #making = 0;
   #errors = 0;
 
-  /** @param home where its connections go back to. */
-  constructor(server: Server, config: ClientConfig, home: Home, hooks: SupplyHooks) {
-    this.#server = server;
+  /** @param home where its connections go back to; its server is the one to connect to. */
+  constructor(config: ClientConfig, home: Home, hooks: SupplyHooks) {
     this.#config = config;
     this.#home = home;
     this.#hooks = hooks;
@@ -89,9 +88,10 @@ export class Supply {
     return this.#pool.pending;
   }
 
-  /** Nothing that could be lent, or made, now. */
+  /** Nothing that could be lent, or made, now; nor is anything made that nobody waits for, as generic-pool makes its minimum. */
   get exhausted(): boolean {
-    return this.#pool.available < 1 && this.#pool.spareResourceCapacity < 1;
+    const { available, spareResourceCapacity, pending } = this.#pool;
+    return available < 1 && spareResourceCapacity < 1 && this.#making <= pending;
   }
 
   /** One that was kept, validated, or a new one; rejects with generic-pool's error after `acquireTimeout`, and when it has left. */
@@ -144,7 +144,10 @@ export class Supply {
       Deque,
       PriorityQueue,
       {
-        create: () => this.#create(),
+        create: () => {
+          this.#making++;
+          return this.#create().finally(() => this.#making--);
+        },
         destroy: async resource => {
           if (resource instanceof FailedConnect) return;
           this.#all.delete(resource);
@@ -169,11 +172,12 @@ export class Supply {
     const failure = this.cooling.error;
     if (failure !== undefined) return new FailedConnect(failure);
     try {
-      const physical = await connectTo(this.#server, this.#home, this.#config.mysql, this.#leaving.signal, lost => {
+      const physical = await connectTo(this.#home, this.#config.mysql, this.#leaving.signal, lost => {
         this.#errors++;
         this.#hooks.onLost(lost);
       });
       physical.lastTick = this.#lastTick();
+      physical.idleSince = performance.now(); // so that it is not validated, which takes a round trip, before its first use
       this.#all.add(physical);
       this.cooling.connected();
       this.#hooks.onConnect(physical);

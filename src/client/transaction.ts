@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READONLY } from '../wire/topology.js';
+import { reasonOf } from './abort.js';
 import { badInput, FabricError } from './errors.js';
 import type { Link } from './link.js';
 import { DEFAULT_TARGET, type Properties, parseProperties } from './options.js';
@@ -22,6 +23,8 @@ export interface Unit<C> {
   readonly connection: C;
   readonly link: Link;
   run(sql: string): Promise<unknown>;
+  /** Waits for a connection to the server, until the signal is aborted. */
+  connect(signal: AbortSignal): Promise<unknown>;
   /** What was given to the closure refuses statements from now on. */
   close(): void;
   release(): void;
@@ -53,7 +56,7 @@ export async function transact<C, T>(
   const { retries, signal } = settings;
   if (isRunning(owner)) throw nested();
   for (let tries = 0; ; tries += 1) {
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw reasonOf(signal);
     const unit = await take(settings);
     const attempt = new Attempt(owner, unit, settings);
     try {
@@ -73,6 +76,7 @@ class Attempt<C> {
   readonly #unit: Unit<C>;
   readonly #settings: Settings;
   #stage: 'begin' | 'body' | 'commit' | 'done' = 'begin';
+  #claimed = false;
   /** The link's count when it began. */
   #number = 0;
 
@@ -84,13 +88,14 @@ class Attempt<C> {
 
   async run<T>(fn: Closure<C, T>): Promise<T> {
     const { link } = this.#unit;
-    if (link.inTransaction) throw nested();
+    if (link.inTransaction || !link.claim()) throw nested();
+    this.#claimed = true;
     await this.#begin();
     const result = await this.#body(fn);
     if (this.#isWhole && !link.inTransaction && !link.hasLostTransaction) {
       throw new FabricError('FABRIC_CLOSED', "The closure ended the transaction's connection; it was rolled back");
     }
-    this.#settings.signal?.throwIfAborted();
+    this.#throwIfAborted();
     this.#stage = 'commit';
     await this.#unit.run('COMMIT').catch((error: StatementError) => {
       throw error.fabric?.outcome === 'in-doubt' ? inDoubt(error) : error;
@@ -112,16 +117,24 @@ class Attempt<C> {
       link.forgetLostTransaction();
       if (link.inTransaction) await this.#unit.run('ROLLBACK').catch(() => {}); // then its connection was lost
     }
+    if (this.#claimed) link.unclaim();
     this.#unit.release();
   }
 
+  #throwIfAborted(): void {
+    const { signal } = this.#settings;
+    if (signal?.aborted) throw reasonOf(signal);
+  }
+
   async #begin(): Promise<void> {
-    const { isolationLevel, mode } = this.#settings;
+    const { isolationLevel, mode, signal } = this.#settings;
+    if (signal !== undefined) await this.#unit.connect(signal);
     const reads = mode !== undefined && parseProperties(DEFAULT_TARGET, { mode }).mode === MODE_READONLY;
     if (isolationLevel !== undefined) await this.#unit.run(`SET TRANSACTION ISOLATION LEVEL ${isolationLevel}`);
     await this.#unit.run(reads ? 'START TRANSACTION READ ONLY' : 'START TRANSACTION');
     this.#number = this.#unit.link.transactions;
     this.#stage = 'body';
+    this.#throwIfAborted();
   }
 
   async #body<T>(fn: Closure<C, T>): Promise<T> {

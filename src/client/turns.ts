@@ -2,6 +2,7 @@
 export class Turns {
   readonly #waiting: (() => void)[] = [];
   #busy = false;
+  #advancing = false;
 
   /** A job runs. */
   get busy(): boolean {
@@ -10,18 +11,29 @@ export class Turns {
 
   /** Runs the job when all before it have ended: now, if none runs. It ends by calling `next`. */
   take(job: () => void): void {
-    if (this.#busy) {
-      this.#waiting.push(job);
-      return;
-    }
-    this.#busy = true;
-    job();
+    this.#waiting.push(job);
+    this.#advance();
   }
 
   /** The job that ran has ended. */
   next(): void {
-    const job = this.#waiting.shift();
-    if (job === undefined) this.#busy = false;
-    else job();
+    this.#busy = false;
+    this.#advance();
+  }
+
+  /** A loop, for thousands of jobs may end as soon as they begin. */
+  #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    try {
+      while (!this.#busy) {
+        const job = this.#waiting.shift();
+        if (job === undefined) return;
+        this.#busy = true;
+        job();
+      }
+    } finally {
+      this.#advancing = false;
+    }
   }
 }

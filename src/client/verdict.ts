@@ -137,6 +137,11 @@ function rule(kind: Kind, at: Circumstances): Verdict {
   }
 }
 
+/** ER_LOCK_DEADLOCK, ER_XA_RBDEADLOCK: the server has rolled back the whole transaction, and goes on without one. */
+export function undoesTransaction({ errno }: StatementError): boolean {
+  return errno === 1213 || errno === 1614;
+}
+
 /** Whether the error says that the server takes no writes; only the server itself can tell for sure (1290 has other causes). */
 export function mayBeReadOnly(error: StatementError): boolean {
   return kindOf(error) === 'read-only';

@@ -1,3 +1,5 @@
+import { reasonOf } from './abort.js';
+
 /**
  * Callers that wait for something to come free, first come, first served. One timer, which runs while somebody waits, is enough for
  * everybody. Whoever comes from another line has waited already: that counts.
@@ -119,7 +121,7 @@ export class WaitingLine<T> {
       const at = this.#line.indexOf(waiter, this.#head);
       this.#line.splice(at, 1);
       this.#left(waiter);
-      waiter.reject(signal.reason);
+      waiter.reject(reasonOf(signal));
     };
     signal.addEventListener('abort', leave, { once: true });
     this.#deaf.set(waiter, () => signal.removeEventListener('abort', leave));

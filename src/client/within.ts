@@ -1,3 +1,5 @@
+import { reasonOf } from './abort.js';
+
 /**
  * What `work` gives, unless something else ends the wait first.
  * @param arm is given what ends it, and returns what calls that off.
@@ -45,7 +47,7 @@ export function within<T>(
 /** Ends with the signal's reason. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, onLate: (value: T) => void): Promise<T> {
   const arm = (end: (reason: unknown) => void): (() => void) => {
-    const abort = (): void => end(signal.reason);
+    const abort = (): void => end(reasonOf(signal));
     signal.addEventListener('abort', abort, { once: true });
     return () => signal.removeEventListener('abort', abort);
   };

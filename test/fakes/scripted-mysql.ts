@@ -7,6 +7,8 @@ export interface ScriptedMysql {
   readonly port: number;
   /** The texts of all statements received. */
   readonly statements: string[];
+  /** The command bytes of everything received: 0x0e is a ping, 0x1f a reset of the session. */
+  readonly commands: number[];
   readonly sockets: Set<Socket>;
   /** Connections ever made. */
   connections: number;
@@ -66,6 +68,7 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
   };
   const command = (socket: Socket, payload: Buffer, prepared: string[]): void => {
     const text = payload.subarray(1).toString('utf8');
+    mysql.commands.push(payload[0] ?? 0);
     if (payload[0] === 1) socket.end();
     else if (payload[0] === 3) run(socket, text);
     else if (payload[0] === 0x16) send(socket, 1, preparedAs(prepared.push(text)));
@@ -76,6 +79,7 @@ export async function startScriptedMysql(port = 0): Promise<ScriptedMysql> {
   const mysql: ScriptedMysql = {
     port: (server.address() as AddressInfo).port,
     statements: [],
+    commands: [],
     sockets: new Set(),
     connections: 0,
     refusal: 0,

@@ -145,6 +145,75 @@ describe('a statement that runs', () => {
   });
 });
 
+describe('a statement whose signal is aborted', () => {
+  it.each([null, 'called off'])('with %j, which is no error, fails all the same', async reason => {
+    const pool = group.create();
+    const error = await failureOf(pool.promise().query({ sql: 'SELECT 1', signal: AbortSignal.abort(reason) }));
+    expect(error).toMatchObject({ name: 'AbortError', message: expect.stringContaining(reason ?? '') });
+    expect(group.primary.statements).toEqual([]);
+  });
+
+  it('while the connection that it is to have is being made, is not executed', async () => {
+    const pool = group.create({ connectionLimit: 1 });
+    const running = failureOf(pool.promise().query('hang'));
+    await until('it runs', () => group.hanging === 1);
+    const abort = new AbortController();
+    const queued = failureOf(pool.promise().query({ sql: 'INSERT 1', signal: abort.signal }));
+    let admit = (): void => {};
+    group.primary.admission = new Promise<void>(resolve => {
+      admit = resolve;
+    });
+    for (const socket of group.primary.sockets) socket.destroy();
+    await until('it connects', () => group.primary.connections === 2);
+    abort.abort(REASON);
+    expect(await queued).toBe(REASON);
+    admit();
+    await running;
+    await pool.promise().query('INSERT 2');
+    expect(group.primary.statements).toEqual(['hang', 'INSERT 2']);
+  });
+
+  it('while its session is being made again, is not executed', async () => {
+    const [next] = group.secondaries;
+    const connection = await group.create().promise().getConnection();
+    await connection.query('SET sql_mode = 1');
+    next.script = (sql, answer) => (sql.startsWith('SET') ? undefined : answer.ok());
+    group.lead(next);
+    const abort = new AbortController();
+    const ended = (async () => {
+      for (;;) await connection.query({ sql: 'INSERT 1', signal: abort.signal });
+    })();
+    await until('it is being made', () => next.statements.length === 1);
+    abort.abort(REASON);
+    await expect(ended).rejects.toBe(REASON);
+    next.script = (_sql, answer) => answer.ok();
+    await connection.query('INSERT 2');
+    expect(next.statements).toEqual(['SET sql_mode = 1', 'SET sql_mode = 1', 'INSERT 2']);
+    connection.release();
+  }, 5_000);
+
+  it('while the node is asked for the topology, is not executed', async () => {
+    const pool = group.create({ ttl: 60 });
+    const connection = await pool.promise().getConnection();
+    await connection.query('SELECT 1');
+    group.primary.script = (sql, answer) => (sql === 'cut' ? answer.cut() : answer.ok());
+    let asked = false;
+    group.node.script = () => {
+      asked = true;
+      return true; // and never answers
+    };
+    await failureOf(pool.promise().query('cut'));
+    const abort = new AbortController();
+    const waiting = failureOf(connection.query({ sql: 'INSERT 1', signal: abort.signal }));
+    await until('the node is asked', () => asked);
+    abort.abort(REASON);
+    expect(await waiting).toBe(REASON);
+    await connection.query('INSERT 2');
+    expect(group.primary.statements).not.toContain('INSERT 1');
+    connection.release();
+  });
+});
+
 describe('a statement on a connection', () => {
   it('that waits for the one before it leaves its place, and those behind it go on', async () => {
     const connection = await group.create().promise().getConnection();

@@ -359,4 +359,12 @@ describe("an application's own function", () => {
     const balancer = ownBalancer(() => answer as never);
     expect(() => balancer(servers(1, 1), AT_REST)).toThrow(expect.objectContaining({ option: 'balancer' }));
   });
+
+  it.each([undefined, 'no', new RangeError('no')])('that throws %s throws an Error', thrown => {
+    const balancer = ownBalancer(() => {
+      throw thrown;
+    });
+    const error = thrown instanceof Error ? thrown : new Error(`The balancer threw what is no Error: ${thrown}`);
+    expect(() => balancer(servers(1, 1), AT_REST)).toThrow(error);
+  });
 });

@@ -92,6 +92,12 @@ describe('a URI', () => {
     expect(parseOptions('mysql+fabric://h?group=5').target.group).toBe('5');
   });
 
+  it('may have options that are objects or lists, as one of mysql2 may', () => {
+    const { mysql } = parseOptions('mysql+fabric://h?ssl={"rejectUnauthorized":false}&flags=["-FOUND_ROWS"]');
+    expect(mysql).toMatchObject({ ssl: { rejectUnauthorized: false } });
+    expect(() => parseOptions('mysql+fabric://h?ssl={')).toThrow();
+  });
+
   it('cannot change its own user, password and database from behind', () => {
     const parsed = parseOptions('mysql+fabric://u:p@h/db?user=root&password=x&database=other&host=evil&port=1');
     expect(parsed.mysql).toMatchObject({ user: 'u', password: 'p', database: 'db' });

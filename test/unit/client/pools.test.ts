@@ -107,6 +107,15 @@ describe('minConnections', () => {
     expect(next.connections).toBe(2);
   });
 
+  it('may be all that there may be: who comes while they are made waits for them', async () => {
+    const pool = group.create({ minConnections: 2, connectionLimit: 2, acquireTimeout: 3_000 });
+    await Promise.all([1, 2, 3, 4].map(n => pool.promise().query(`SELECT ${n}`)));
+    for (const socket of group.primary.sockets) socket.destroy();
+    await until('the loss is seen', () => (statsOf(pool, group.primary.port)?.errors ?? 0) > 0);
+    await Promise.all([5, 6, 7, 8].map(n => pool.promise().query(`SELECT ${n}`)));
+    expect(group.primary.statements).toHaveLength(8);
+  });
+
   it('come back when they were lost', async () => {
     group.create({ minConnections: 2 });
     await until('they are warm', () => group.primary.sockets.size === 2);
@@ -157,6 +166,60 @@ describe('a server that serves nothing any more', () => {
     group.lead(next, [next]);
     await learn(pool);
     expect(await running).toMatchObject({ fabric: { outcome: 'in-doubt' } });
+  });
+});
+
+describe('the connection of a statement that opens a transaction', () => {
+  const IN_TRANSACTION = 3;
+  const MORE = 8;
+  const okWith = (status: number) => Buffer.from([0, 0, 0, status, 0, 0, 0]);
+
+  it.each(['the last of several', 'before one that fails'])("is nobody else's: %s", async which => {
+    const pool = group.create({ multipleStatements: true, connectionLimit: 1 });
+    group.primary.script = (sql, answer) => {
+      if (!sql.startsWith('BEGIN')) return answer.ok();
+      answer.raw(1, okWith(IN_TRANSACTION | MORE));
+      if (which.includes('fails')) answer.raw(2, Buffer.from('\xff\x28\x04#42000no', 'latin1'));
+      else answer.raw(2, okWith(IN_TRANSACTION));
+    };
+    await failureOf(pool.promise().query('BEGIN; INSERT 1'));
+    await pool.promise().query('INSERT 2');
+    expect(group.primary.connections).toBe(2);
+  });
+
+  it('of a procedure that fails, too: nobody knows what it began', async () => {
+    const pool = group.create({ connectionLimit: 1 });
+    group.primary.script = (sql, answer) => (sql === 'CALL p()' ? answer.error(1062, '23000', 'no') : answer.ok());
+    await failureOf(pool.promise().query('CALL p()'));
+    await pool.promise().query('INSERT 2');
+    expect(group.primary.connections).toBe(2);
+  });
+});
+
+describe('resetOnRelease', () => {
+  const RESET = 0x1f;
+
+  it('resets the session after each statement of the pool, as after a connection that is given back', async () => {
+    const pool = group.create({ resetOnRelease: true });
+    await pool.promise().query('SELECT 1');
+    await pool.promise().query('SELECT 2');
+    (await pool.promise().getConnection()).release();
+    const resets = () => group.primary.commands.filter(command => command === RESET).length;
+    await until('it was reset thrice', () => resets() === 3);
+  });
+});
+
+describe('the end of a pool', () => {
+  it('lets nothing begin that was waiting for the topology', async () => {
+    const pool = group.create({ ttl: 60 });
+    group.primary.script = (sql, answer) => (sql === 'cut' ? answer.cut() : answer.ok());
+    await failureOf(pool.promise().query('cut'));
+    const waiting = failureOf(pool.promise().query('INSERT 1'));
+    await pool.promise().end();
+    expect(await waiting).toMatchObject({ code: 'FABRIC_CLOSED', fabric: { outcome: 'not-executed' } });
+    expect(pool.stats()).toEqual([]);
+    await until('all is closed', () => group.primary.sockets.size === 0 && group.node.sockets.size === 0);
+    expect(group.primary.statements).toEqual(['cut']);
   });
 });
 
@@ -310,6 +373,21 @@ describe('while the group has no primary', () => {
     group.lead(primary);
     await Promise.all(waiting);
     expect(primary.statements).toHaveLength(50);
+  });
+});
+
+describe('a server that says nothing', () => {
+  it('fails no read that another can serve in time', async () => {
+    const door = createServer(() => {});
+    await new Promise<void>(resolve => door.listen(0, '127.0.0.1', resolve));
+    const { port } = door.address() as { port: number };
+    group.node.servers = [...group.node.servers, aServer(port, { status: 2, mode: 1, weight: 100 })];
+    const pool = group.create({ mode: 'READONLY', connectTimeout: 300, acquireTimeout: 5_000 });
+    await Promise.all([1, 2, 3, 4].map(n => pool.promise().query(`SELECT ${n}`)));
+    await until('it is told', () => reports().length === 1);
+    expect(pool.stats().find(({ server }) => server.port === port)).toMatchObject({ size: 0, picks: 0 });
+    await pool.promise().end();
+    await new Promise(resolve => door.close(resolve));
   });
 });
 

@@ -84,6 +84,17 @@ const CASES: readonly [sql: string, says: string][] = [
   ['UPDATE t SET a = (@a := a)', 's'],
   ['setup', 'c'],
   ['INSERT INTO t VALUES ("set @a := 1")', ''],
+  [String.raw`INSERT INTO t VALUES ('it\'s @a := 1')`, ''],
+  ['INSERT INTO t SELECT @a := @a + 1', 's'],
+  ["INSERT INTO t SELECT 'x', @'a b' := 1", 's'],
+  ['SELECT @`a b` := 1', 'rs'],
+  ['DELETE FROM t WHERE (@a := id) = 5', 's'],
+  ['CALL total(@total)', 'cs'],
+  ["CALL mail('a@b.example', '@c')", 'c'],
+  ['CALL show_it(@@session.sql_mode)', 'c'],
+  ["LOAD DATA INFILE 'x' INTO TABLE t (@a) SET b = @a", 'cs'],
+  ['GET DIAGNOSTICS @a = NUMBER', 'cs'],
+  ['TABLE t INTO @a', 'cs'],
 ];
 
 function says(sql: string): string {
