@@ -5,6 +5,7 @@ import {
   connecting,
   mayBeReadOnly,
   type StatementError,
+  undoesTransaction,
   type Verdict,
   verdict,
 } from '../../src/client/verdict.js';
@@ -217,6 +218,16 @@ describe('verdict', () => {
 
 it('before there is a connection nothing was sent, whatever the mode', () => {
   for (const mode of [1, 2, 3] as const) expect(connecting(mode)).toEqual({ ...SITUATIONS.connect, mode });
+});
+
+describe('undoesTransaction', () => {
+  it.each([1213, 1614])('is a deadlock: %d', errno => {
+    expect(undoesTransaction(Object.assign(new Error(''), { errno }))).toBe(true);
+  });
+
+  it.each([undefined, 1205, 1062, 1402])('is nothing else: %s', errno => {
+    expect(undoesTransaction(Object.assign(new Error('Deadlock found'), { errno }) as StatementError)).toBe(false);
+  });
 });
 
 describe('mayBeReadOnly', () => {
