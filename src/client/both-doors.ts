@@ -27,14 +27,8 @@ export type {
 } from './events.js';
 export type { Candidate, Explanation, TopologyOrigin } from './explain.js';
 export type { FabricNodeOptions, FabricOption } from './fabric-nodes.js';
-export type {
-  ClientOptions,
-  FabricConnectionOptions,
-  FabricPoolOptions,
-  Properties,
-  Target,
-  TelemetryOptions,
-} from './options.js';
+export type { ClientOptions, FabricConnectionOptions, FabricPoolOptions, TelemetryOptions } from './options.js';
+export type { Properties, Target } from './properties.js';
 export { run } from './scope.js';
 export type { ServerStats } from './server-pools.js';
 export type { IsolationLevel, TransactionOptions } from './transaction.js';

@@ -6,7 +6,7 @@ import {
   STATUS_NAMES,
   type Topology,
 } from '../wire/topology.js';
-import type { Target } from './options.js';
+import type { Target } from './properties.js';
 import { candidates, lastResort, type RequestMode } from './route.js';
 
 /** Why a statement goes where it goes, in data and in words. Pure: it decides nothing, asks nobody, and moves no balancer on. */

@@ -3,7 +3,7 @@ import mysqlPromise from 'mysql2/promise';
 import type { Server } from '../wire/topology.js';
 import { passOn, type Tells } from './events.js';
 import type { Explanation } from './explain.js';
-import type { Properties, Target } from './options.js';
+import type { Properties, Target } from './properties.js';
 import type { ServerStats } from './server-pools.js';
 import type { RoutedStatement } from './shapes.js';
 import type { TransactionOptions } from './transaction.js';

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { DEFAULT_TARGET, type Properties, parseProperties, type Target } from './options.js';
+import { DEFAULT_TARGET, type Properties, parseProperties, type Target } from './properties.js';
 
 /** A storage that was never used is not asked: each statement would pay for it. */
 let used = false;

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import mysql from 'mysql2';
 import type { Tells } from './events.js';
-import type { Properties } from './options.js';
+import type { Properties } from './properties.js';
 
 /**
  * mysql2's own classes to inherit from without running their constructors, which would open a socket or start a pool: our objects are

@@ -1,4 +1,4 @@
-import { type Properties, parseProperties, type Target } from './options.js';
+import { type Properties, parseProperties, type Target } from './properties.js';
 import type { Route } from './route.js';
 import { scoped } from './scope.js';
 

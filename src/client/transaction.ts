@@ -4,7 +4,7 @@ import { MODE_READONLY } from '../wire/topology.js';
 import { reasonOf } from './abort.js';
 import { badInput, FabricError } from './errors.js';
 import type { Link } from './link.js';
-import { DEFAULT_TARGET, type Properties, parseProperties } from './options.js';
+import { DEFAULT_TARGET, type Properties, parseProperties } from './properties.js';
 import type { StatementError } from './verdict.js';
 
 export type IsolationLevel = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';

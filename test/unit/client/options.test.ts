@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { type FabricPoolOptions, parseOptions, parseProperties } from '../../../src/client/options.js';
+import { type FabricPoolOptions, parseOptions } from '../../../src/client/options.js';
+import { parseProperties } from '../../../src/client/properties.js';
 
 const FABRIC = { host: 'node1', user: 'admin', password: 'fabric-secret' };
 const OPTIONS: FabricPoolOptions = { fabric: FABRIC, user: 'app', password: 'mysql-secret' };
