@@ -4,7 +4,7 @@ import type { Server } from '../wire/topology.js';
 import { checkArguments } from './arguments.js';
 import { FabricError } from './errors.js';
 import type { Explanation } from './explain.js';
-import { noGroup } from './failures.js';
+import { noGroup, sessionEnded } from './failures.js';
 import { Link } from './link.js';
 import { defineLiveFields } from './live-fields.js';
 import type { ClientConfig } from './options.js';
@@ -38,20 +38,21 @@ export class FabricConnection extends ConnectionShape {
   #fabricUuid: string | undefined;
   /** Who waits for the connect that is under way. */
   #connecting: ErrorCallback[] | undefined;
-  readonly #isPart: boolean;
+  /** The connection whose link it uses, to be a part of it. */
+  readonly #whole: FabricConnection | undefined;
   #transactionEnded = false;
   /** What `stream` is while there is no connection to a server. */
   #noStream: Socket | undefined;
 
-  /** @param link another one's, to be a part of it: ending this one ends no more than the link. */
-  constructor(session: Session, target: Target, link?: Link) {
+  /** @param whole makes it a part of that one: ending this one ends no more than its link. */
+  constructor(session: Session, target: Target, whole?: FabricConnection) {
     super();
     this.session = session;
     this.config = session.config.mysql;
     this.#target = target;
     this.#route = routeOf(target);
-    this.#isPart = link !== undefined;
-    this.link = link ?? new Link(session, () => this.emit('connect', this.live?._handshakePacket));
+    this.#whole = whole;
+    this.link = whole?.link ?? new Link(session, () => this.emit('connect', this.live?._handshakePacket));
   }
 
   /** A connection of its own, with its own connections to the Fabric nodes and servers. */
@@ -166,19 +167,19 @@ export class FabricConnection extends ConnectionShape {
     fn: (connection: FabricConnection) => T | PromiseLike<T>,
     options?: TransactionOptions,
   ): Promise<T> {
-    return transact(
-      this.session,
-      async ({ mode }) => FabricConnection.unitOf(this, { mode } as Properties, () => {}),
-      fn,
-      options,
-    );
+    const take = async ({ mode }: TransactionOptions): Promise<Unit<FabricConnection>> => {
+      const refused = this.refusal();
+      if (refused !== undefined) throw refused;
+      return FabricConnection.unitOf(this, { mode } as Properties, () => {});
+    };
+    return transact(this.session, take, fn, options);
   }
 
   /** For one transaction on the link of `whole`. */
   static unitOf(whole: FabricConnection, properties: Properties, release: () => void): Unit<FabricConnection> {
     const { session, link } = whole;
-    const connection = new FabricConnection(session, parseProperties(whole.#target, properties), link);
-    const own = new FabricConnection(session, connection.#target, link);
+    const connection = new FabricConnection(session, parseProperties(whole.#target, properties), whole);
+    const own = new FabricConnection(session, connection.#target, whole);
     const run = (sql: string): Promise<unknown> =>
       new Promise((resolve, reject) => {
         own.query(sql, (error, rows) => (error ? reject(error) : resolve(rows)));
@@ -283,13 +284,13 @@ export class FabricConnection extends ConnectionShape {
 
   /** Why nothing may run on it any more; undefined: it may. */
   protected refusal(): StatementError | undefined {
-    return this.#transactionEnded
-      ? new FabricError('FABRIC_CLOSED', "The connection's transaction has ended")
-      : undefined;
+    if (this.#transactionEnded) return new FabricError('FABRIC_CLOSED', "The connection's transaction has ended");
+    if (this.session.ended && !this.link.mayFinish) return sessionEnded();
+    return this.#whole?.refusal();
   }
 
   #endSession(): Promise<void> {
-    return this.#isPart ? Promise.resolve() : this.session.end();
+    return this.#whole !== undefined ? Promise.resolve() : this.session.end();
   }
 
   #run(statement: Statement, route: Route | null, elsewhere: boolean): void {

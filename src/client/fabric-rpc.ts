@@ -57,8 +57,9 @@ export class FabricRpc {
     const message = encodeCall(method, params);
     const failures: string[] = [];
     let cause: unknown;
+    const first = this.#current; // another call may change it meanwhile
     for (let tried = 0; tried < this.#endpoints.length; tried++) {
-      const index = (this.#current + tried) % this.#endpoints.length;
+      const index = (first + tried) % this.#endpoints.length;
       const endpoint = this.#endpoints[index] as RpcEndpoint;
       try {
         const reply = decodeEnvelope(decodeReply(await endpoint.post(message, this.#timeout)));

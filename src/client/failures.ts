@@ -51,6 +51,10 @@ export function allBusy(
   return new FabricError('FABRIC_TIMEOUT', reason, { cause });
 }
 
+export function sessionEnded(): FabricError {
+  return new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
+}
+
 export function tooManyWait({ host, port }: Server): FabricError {
   const reason = `All connections to ${host}:${port} are busy, and no more callers may wait (queueLimit)`;
   return new FabricError('FABRIC_QUEUE_LIMIT', reason);

@@ -2,7 +2,7 @@ import type { Server, Topology } from '../wire/topology.js';
 import { reasonOf } from './abort.js';
 import type { Chooser } from './chooser.js';
 import { FabricError } from './errors.js';
-import { annotate, noServer, unknownGroup } from './failures.js';
+import { annotate, noServer, sessionEnded, unknownGroup } from './failures.js';
 import { NextLooks } from './next-look.js';
 import type { Physical } from './physical.js';
 import type { RequestMode, Route } from './route.js';
@@ -150,7 +150,7 @@ export class Finder {
   }
 
   #refuseWhenEnded(): void {
-    if (this.#hooks.ended()) throw new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
+    if (this.#hooks.ended()) throw sessionEnded();
   }
 
   /** Tries each server that may serve until one lends; an unreachable one, or a full one, cools, so the next choice is another. */

@@ -69,6 +69,11 @@ export class Link implements Lender {
     return this.#lost.server !== undefined;
   }
 
+  /** The application itself ended the closure's transaction: the connection, or its session. */
+  get hasAbandonedTransaction(): boolean {
+    return this.#lost.abandoned;
+  }
+
   get mayRetry(): boolean {
     return !this.#state.hasMore;
   }
@@ -88,12 +93,14 @@ export class Link implements Lender {
   /** The closure's transaction has ended. */
   unclaim(): void {
     this.#claimed = false;
-    if (this.physical !== undefined && this.#running === undefined) this.physical.lentAt = RESTING;
+    if (this.physical !== undefined && this.#running === undefined) this.#rest(this.physical);
   }
 
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
   run(statement: Statement, elsewhere: boolean): void {
-    const stillWanted = statement.signal && this.#turns.busy ? whileInLine(statement, statement.signal) : undefined;
+    const { signal } = statement;
+    if (signal?.aborted) return void process.nextTick(() => statement.fail(reasonOf(signal)));
+    const stillWanted = signal && this.#turns.busy ? whileInLine(statement, signal) : undefined;
     this.#turns.take(() => {
       if (stillWanted?.() === false) return this.#turns.next();
       this.#running = statement;
@@ -112,8 +119,9 @@ export class Link implements Lender {
   /** The physical connection is closed, at once when nothing runs on it, else when what was given before has ended. */
   retarget(): void {
     this.#turns.take(() => {
+      this.#abandon();
       this.#drop();
-      this.#lost.forget();
+      this.#state.told();
       this.#turns.next();
     });
   }
@@ -122,13 +130,14 @@ export class Link implements Lender {
   finish(reuse: boolean, then: () => void): void {
     this.#turns.take(() => {
       const { physical } = this;
-      if (physical !== undefined && reuse && !this.#inTransaction && !this.#unclean) {
+      const clean = !this.#inTransaction && !this.#unclean;
+      this.#abandon();
+      if (physical !== undefined && reuse && clean) {
         this.#forget();
         physical.home.giveBack(physical);
       } else {
         this.#drop();
       }
-      this.#lost.forget();
       this.#state.clear();
       this.#notMade = false;
       this.#turns.next();
@@ -211,21 +220,27 @@ export class Link implements Lender {
       lose: discard,
       inTransaction: false,
       mayRetry: true,
-      mayFinish: false,
     };
   }
 
   done(physical: Physical, statement: Statement, rows: unknown, error?: StatementError): void {
-    if (!this.#claimed) physical.lentAt = RESTING;
     this.#lease?.used();
     const before = this.#inTransaction;
     this.#inTransaction = transactionAfter(rows) ?? before;
-    if (before !== this.#inTransaction || (before && transactionStep(statement.text))) this.transactions += 1;
     if (before && error !== undefined && undoesTransaction(error)) this.#undone(physical.server);
+    else if (before !== this.#inTransaction || (before && transactionStep(statement.text))) this.transactions += 1;
     this.#state.learn(statement, rows, physical);
-    if (!ranInPart(statement, rows)) return;
-    this.#state.hasMore = true;
-    this.#unclean = true;
+    if (ranInPart(statement, error)) {
+      this.#state.hasMore = true;
+      this.#unclean = true;
+    }
+    if (!this.#claimed) this.#rest(physical);
+  }
+
+  /** Nothing runs on it now. Of a session that has ended it is not kept. */
+  #rest(physical: Physical): void {
+    physical.lentAt = RESTING;
+    if (this.#session.ended && this.#turns.waiting === 0) this.#drop();
   }
 
   lose(physical: Physical): void {
@@ -236,6 +251,14 @@ export class Link implements Lender {
     // It never began, as the application hears now: only what it gave before that was meant for the transaction.
     if (step === 'begin') this.forgetLostTransaction();
     physical.home.discard(physical);
+  }
+
+  /** The application ends what is open, and not by SQL. */
+  #abandon(): void {
+    if (this.#claimed && this.#inTransaction) this.#lost.abandon(this.server);
+    else if (!this.#claimed) this.#lost.forget();
+    if (this.#inTransaction) this.transactions += 1;
+    this.#inTransaction = false;
   }
 
   /** The server undid the transaction. What was given before the application heard of it must not run outside of it; nothing of a closure's. */
@@ -249,16 +272,14 @@ export class Link implements Lender {
   changedUser(options: mysql.ConnectionOptions, refused: boolean): void {
     if (refused && this.physical !== undefined) cut(this.physical, givenUp('the server refused the user'));
     if (refused) return;
-    this.#inTransaction = false;
-    this.#lost.forget();
+    this.#abandon();
     this.#state.changedUser(options);
     this.#unclean = true;
   }
 
   /** The server rolled back what was open, and forgot all but the user and the schema. */
   wasReset(): void {
-    this.#inTransaction = false;
-    this.#lost.forget();
+    this.#abandon();
     this.#state.wasReset();
   }
 

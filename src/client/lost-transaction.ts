@@ -11,10 +11,19 @@ import type { StatementError } from './verdict.js';
 export class LostTransaction {
   /** undefined: none was lost. */
   server: Server | undefined;
+  /** The application itself ended it, and not by SQL. */
+  abandoned = false;
 
   /** The application knows that it is over. */
   forget(): void {
     this.server = undefined;
+    this.abandoned = false;
+  }
+
+  /** What a closure goes on to do must not run outside of its transaction. */
+  abandon(server: Server | undefined): void {
+    this.server ??= server;
+    this.abandoned = this.server !== undefined;
   }
 
   refusal({ text, route }: Statement): StatementError | undefined {

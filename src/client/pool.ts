@@ -5,7 +5,7 @@ import { FabricConnection } from './connection.js';
 import { FabricError } from './errors.js';
 import { passOn } from './events.js';
 import type { Explanation } from './explain.js';
-import { noGroup } from './failures.js';
+import { noGroup, sessionEnded } from './failures.js';
 import type { ClientConfig } from './options.js';
 import { FabricPromisePool, type FabricPromisePoolConnection, promisePoolConnection } from './promises.js';
 import { DEFAULT_TARGET, type Properties, parseProperties, type Target } from './properties.js';
@@ -178,13 +178,14 @@ export class FabricPool extends PoolShape {
       this.emit('acquire', connection);
       return callback(null, connection);
     };
-    if (this.#closed) process.nextTick(() => callback(poolEnded(), undefined as unknown as FabricPoolConnection));
+    if (this.#closed) process.nextTick(() => callback(sessionEnded(), undefined as unknown as FabricPoolConnection));
     else this.#mayWait(() => connection.begin(signal, done));
   }
 
   #run(statement: Statement, route: Route | null): void {
     this.#session.trace(statement);
-    if (route === null || this.#closed) process.nextTick(() => statement.fail(this.#closed ? poolEnded() : noGroup()));
+    if (route === null || this.#closed)
+      process.nextTick(() => statement.fail(this.#closed ? sessionEnded() : noGroup()));
     else if (this.listenerCount('enqueue') === 0) this.#session.run(this.#session.shared, statement);
     else this.#mayWait(() => this.#session.run(this.#session.shared, statement));
   }
@@ -200,10 +201,6 @@ export class FabricPool extends PoolShape {
   get #waiting(): number {
     return this.#session.pools.waiting;
   }
-}
-
-function poolEnded(): FabricError {
-  return new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: mysql2 types what the callback returns so

@@ -1,6 +1,6 @@
 import { type Server, STATUS_PRIMARY } from '../wire/topology.js';
-import { FabricError } from './errors.js';
-import { allBusy, tooManyWait } from './failures.js';
+import type { FabricError } from './errors.js';
+import { allBusy, sessionEnded, tooManyWait } from './failures.js';
 import { IdleStack } from './idle-stack.js';
 import { Latency } from './latency.js';
 import type { ClientConfig } from './options.js';
@@ -193,7 +193,7 @@ export class ServerPool implements Home {
 
   /** Ends all: idle connections now, those that run something when it has ended, or after `END_GRACE` all the same. */
   async end(): Promise<void> {
-    this.#close(new FabricError('FABRIC_CLOSED', 'The connection or pool was ended'));
+    this.#close(sessionEnded());
     for (const physical of this.#busy) if (physical.lentAt === RESTING) this.discard(physical);
     await this.#drain('the pool was ended');
   }

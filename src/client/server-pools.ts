@@ -1,6 +1,6 @@
 import { type Server, STATUS_FAULTY, type Topology } from '../wire/topology.js';
 import type { Conditions } from './chooser.js';
-import { FabricError } from './errors.js';
+import { sessionEnded } from './failures.js';
 import type { ClientConfig } from './options.js';
 import type { Physical } from './physical.js';
 import { serving } from './route.js';
@@ -79,7 +79,7 @@ export class ServerPools implements Conditions {
 
   lend(server: Server, patience: Patience): Promise<Physical> {
     const pool = this.#find(server) ?? (this.#ended ? undefined : this.#add(server));
-    return pool?.lend(patience) ?? Promise.reject(ended());
+    return pool?.lend(patience) ?? Promise.reject(sessionEnded());
   }
 
   /** See `ServerPool.lendAdmitted`. */
@@ -158,10 +158,6 @@ export class ServerPools implements Conditions {
       if (pool.waiting > 0 || pool.busySince(tick - 2)) this.#hooks.onOverdue(pool.server);
     }
   }
-}
-
-function ended(): FabricError {
-  return new FabricError('FABRIC_CLOSED', 'The connection or pool was ended');
 }
 
 /** A server that came back at another address has other connections. */

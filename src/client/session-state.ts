@@ -5,6 +5,7 @@ import type { Call } from './request.js';
 import { type Setting, settingOf } from './session-words.js';
 import { asksForInsertId, leavesSessionState, operationOf, severalStatements, transactionStep } from './sql-words.js';
 import { type Done, isHeader, type Statement } from './statement.js';
+import type { StatementError } from './verdict.js';
 
 interface Step extends Setting {
   make(connection: mysql.Connection, done: Done): void;
@@ -55,7 +56,7 @@ export class SessionState {
     return asksForInsertId(statement.text) ? knows.server : undefined;
   }
 
-  /** The application hears now that its session is lost. */
+  /** The application knows that its session is gone. */
   told(): void {
     this.hasMore = false;
     this.#insertedOn = undefined;
@@ -80,7 +81,7 @@ export class SessionState {
   /** The server forgot all but the user and the schema. */
   wasReset(): void {
     this.#steps = this.#steps.filter(({ names: [name] }) => name === undefined || name === 'schema');
-    this.hasMore = false;
+    this.told();
   }
 
   /**
@@ -147,8 +148,8 @@ function copyOf({ verb, sql, values }: Call): Call {
 }
 
 /** Of several statements in one text, or in a procedure, some ran before the one that failed. */
-export function ranInPart({ text }: Statement, rows: unknown): boolean {
-  return rows === undefined && (severalStatements(text) || operationOf(text) === 'CALL');
+export function ranInPart({ text }: Statement, error: StatementError | undefined): boolean {
+  return error !== undefined && (severalStatements(text) || operationOf(text) === 'CALL');
 }
 
 /** The last one of several results; rows are not looked through. */

@@ -119,15 +119,14 @@ export class Session {
   readonly shared: Lender = {
     take: route => this.#finder.take(route),
     obtain: (route, hold) => this.#finder.obtain(route, hold),
-    done: (physical, statement, rows) => {
+    done: (physical, statement, rows, error) => {
       // Nobody could commit a transaction that was left open, and nobody may inherit it.
-      if (transactionAfter(rows) || ranInPart(statement, rows)) physical.home.discard(physical);
+      if (transactionAfter(rows) || ranInPart(statement, error)) physical.home.discard(physical);
       else this.#giveBack(physical);
     },
     lose: physical => physical.home.discard(physical),
     inTransaction: false,
     mayRetry: true,
-    mayFinish: false,
   };
 
   #giveBack(physical: Physical): void {
@@ -147,7 +146,7 @@ export class Session {
       process.nextTick(() => statement.fail(reason));
       return;
     }
-    const physical = this.#ended && !lender.mayFinish ? undefined : lender.take(statement.route);
+    const physical = lender.take(statement.route);
     if (physical !== undefined) this.#send(lender, statement, physical);
     else if (lender !== this.shared || !this.#queue(statement)) this.#obtainAndSend(lender, statement);
   }

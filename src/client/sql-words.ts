@@ -17,7 +17,8 @@ const SETS_STATE = /(?:set|use|lock|flush|prepare|handler|xa|create\s+(?:or\s+re
 const WORD = /[a-z]{1,30}\b/iy;
 /** In a statement without its texts, and so without the name of a variable that is quoted as one. */
 const ASSIGNMENT = /@(?:[\w$.]*|`[^`]{1,64}`)\s*:=/;
-const TEXTS = /'(?:[^'\\]|\\[\s\S]?)*(?:'|$)|"(?:[^"\\]|\\[\s\S]?)*(?:"|$)/g;
+const QUOTE = /['"]/g;
+const ENDS_TEXT = { "'": /['\\]/g, '"': /["\\]/g };
 const MAY_ASSIGN = /(?:select|do|with|update|table|values)\b/iy;
 const ASSIGNS = /\bget_lock\s*\(|\binto\s+@/i;
 /** What fills the variables that it is given; a variable's `@` does not follow a letter (that of a mail address does). */
@@ -50,7 +51,7 @@ export function transactionStep(sql: string): keyof typeof STEPS | undefined {
 /** Leaves something behind in the session that another server would not have. */
 export function leavesSessionState(sql: string): boolean {
   let word = firstWord(sql);
-  if (sql.includes(':=') && ASSIGNMENT.test(sql.replace(TEXTS, ''))) return true;
+  if (sql.includes(':=') && ASSIGNMENT.test(withoutTexts(sql))) return true;
   if (beginsWith(MAY_ASSIGN, sql, word) && ASSIGNS.test(sql)) return true;
   if (beginsWith(FILLS, sql, word) && VARIABLE.test(sql)) return true;
   while (!beginsWith(SETS_STATE, sql, word)) {
@@ -92,6 +93,29 @@ export function firstWord(sql: string, from = 0): number {
     else at = beginsWith(EXECUTED, sql, at) ? EXECUTED.lastIndex : afterNext('*/', sql, at + 2);
     if (at < 0) return sql.length;
   }
+}
+
+/** What stands in quotes is left out. (No expression that repeats: on megabytes it would use up the stack.) */
+function withoutTexts(sql: string): string {
+  let code = '';
+  let at = 0;
+  QUOTE.lastIndex = 0;
+  for (let quote = QUOTE.exec(sql); quote !== null; quote = QUOTE.exec(sql)) {
+    code += sql.slice(at, quote.index);
+    at = afterText(sql, QUOTE.lastIndex, ENDS_TEXT[quote[0] as "'" | '"']);
+    QUOTE.lastIndex = at;
+  }
+  return code + sql.slice(at);
+}
+
+/** Behind the quote that ends a text, or at the end of `sql`. @param ends finds that quote, or what takes the next character's meaning. */
+function afterText(sql: string, from: number, ends: RegExp): number {
+  ends.lastIndex = from;
+  for (let found = ends.exec(sql); found !== null; found = ends.exec(sql)) {
+    if (found[0] !== '\\') return ends.lastIndex;
+    ends.lastIndex += 1;
+  }
+  return sql.length;
 }
 
 const BLANKS = /[\s(]*/y;

@@ -53,14 +53,12 @@ export interface Lender {
   take(route: Route): Physical | undefined;
   obtain(route: Route, hold: Hold): Promise<Physical>;
   /** The statement ended (well, or with an ordinary error); the connection is as good as before. */
-  done(physical: Physical, statement: Statement, rows: unknown, error?: StatementError): void;
+  done(physical: Physical, statement: Statement, rows: unknown, error?: StatementError | undefined): void;
   /** The connection is of no more use. */
   lose(physical: Physical): void;
   readonly inTransaction: boolean;
   /** Whether another connection would do as well: nothing hangs on this one's session. */
   readonly mayRetry: boolean;
-  /** It may still run what belongs to a transaction that was begun before the session ended. */
-  readonly mayFinish: boolean;
 }
 
 export function textOf(sql: unknown): string {

@@ -90,9 +90,11 @@ class Attempt<C> {
     const { link } = this.#unit;
     if (link.inTransaction || !link.claim()) throw nested();
     this.#claimed = true;
+    link.forgetLostTransaction();
     await this.#begin();
     const result = await this.#body(fn);
-    if (this.#isWhole && !link.inTransaction && !link.hasLostTransaction) {
+    const gone = this.#isWhole && !link.inTransaction && !link.hasLostTransaction;
+    if (gone || link.hasAbandonedTransaction) {
       throw new FabricError('FABRIC_CLOSED', "The closure ended the transaction's connection; it was rolled back");
     }
     this.#throwIfAborted();

@@ -9,6 +9,11 @@ export class Turns {
     return this.#busy;
   }
 
+  /** Jobs that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Runs the job when all before it have ended: now, if none runs. It ends by calling `next`. */
   take(job: () => void): void {
     this.#waiting.push(job);

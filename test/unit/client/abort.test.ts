@@ -153,6 +153,18 @@ describe('a statement whose signal is aborted', () => {
     expect(group.primary.statements).toEqual([]);
   });
 
+  it('before it is given to a connection that is busy fails, and those behind it go on', async () => {
+    const connection = await group.create().promise().getConnection();
+    const first = connection.query('hang');
+    const aborted = failureOf(connection.query({ sql: 'SELECT 2', signal: AbortSignal.abort(REASON) }));
+    const third = connection.query('SELECT 3');
+    expect(await aborted).toBe(REASON);
+    await until('it runs', () => group.hanging === 1);
+    group.release();
+    await Promise.all([first, third]);
+    connection.release();
+  });
+
   it('while the connection that it is to have is being made, is not executed', async () => {
     const pool = group.create({ connectionLimit: 1 });
     const running = failureOf(pool.promise().query('hang'));

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { FabricRpc } from '../../../src/client/fabric-rpc.js';
 import { encodeFault } from '../../../src/wire/xmlrpc.js';
 import { createFakeFabric } from '../../fakes/fake-fabric.js';
+import { until } from '../../fakes/scripted-group.js';
 import { aServer, replyBody, type ScriptedNode, serversBody, startScriptedNode } from '../../fakes/scripted-node.js';
 
 const ACCOUNT = { user: 'admin', password: 'secret' };
@@ -54,6 +55,17 @@ async function startRaw(serve: (socket: Socket, request: string, count: number) 
   });
   return { port: (server.address() as AddressInfo).port };
 }
+
+it('asks each node once, also when another call has found out meanwhile which one answers', async () => {
+  const hanging = await startNode({ script: () => true });
+  const answering = await startNode({ servers: [aServer(1), aServer(2, { group: 'h' })] });
+  const rpc = rpcTo([hanging, answering], 300);
+  const first = rpc.topology('g');
+  await until('it is asked', () => hanging.calls.length === 1);
+  const second = rpc.topology('h');
+  expect(await Promise.all([first, second])).toMatchObject([{ group: 'g' }, { group: 'h' }]);
+  expect([hanging.calls.length, answering.calls.length]).toEqual([2, 2]);
+});
 
 const http = (status: string, body: string, headers = ''): string =>
   `HTTP/1.0 ${status}\r\ncontent-type: text/xml\r\n${headers}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;

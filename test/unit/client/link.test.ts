@@ -82,6 +82,14 @@ describe('LAST_INSERT_ID()', () => {
     connection.release();
   });
 
+  it('is gone without an error when the application itself left the server', async () => {
+    const connection = await lend();
+    await connection.promise().query('INSERT 1');
+    connection.setProperty({ mode: 'READONLY' });
+    await connection.promise().query('SELECT LAST_INSERT_ID()');
+    connection.release();
+  });
+
   it('nor after the connection was lost', async () => {
     const connection = await lend();
     await connection.promise().query('INSERT 1');

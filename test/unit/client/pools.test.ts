@@ -187,6 +187,13 @@ describe('the connection of a statement that opens a transaction', () => {
     expect(group.primary.connections).toBe(2);
   });
 
+  it('but for one that only looks as if there were several', async () => {
+    const pool = group.create({ connectionLimit: 1 });
+    group.primary.script = (_sql, answer) => answer.rows(['a;b']);
+    for (let n = 0; n < 5; n += 1) for await (const _row of pool.query("SELECT 'a;b'").stream());
+    expect(group.primary.connections).toBe(1);
+  });
+
   it('of a procedure that fails, too: nobody knows what it began', async () => {
     const pool = group.create({ connectionLimit: 1 });
     group.primary.script = (sql, answer) => (sql === 'CALL p()' ? answer.error(1062, '23000', 'no') : answer.ok());
@@ -210,6 +217,18 @@ describe('resetOnRelease', () => {
 });
 
 describe('the end of a pool', () => {
+  it('lets what was given to a held connection end, and nothing begin', async () => {
+    const pool = group.create();
+    const connection = await pool.promise().getConnection();
+    const given = [connection.query('hang'), connection.query('INSERT 1')];
+    await until('it runs', () => group.hanging === 1);
+    const ended = pool.promise().end();
+    expect(await failureOf(connection.query('INSERT 2'))).toMatchObject({ code: 'FABRIC_CLOSED' });
+    group.release();
+    await Promise.all([...given, ended]);
+    expect(group.primary.statements).toEqual(['hang', 'INSERT 1']);
+  });
+
   it('lets nothing begin that was waiting for the topology', async () => {
     const pool = group.create({ ttl: 60 });
     group.primary.script = (sql, answer) => (sql === 'cut' ? answer.cut() : answer.ok());

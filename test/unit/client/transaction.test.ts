@@ -77,6 +77,14 @@ describe('a transaction that a deadlock undid', () => {
     expect(ledger.committed).toEqual(['UPDATE A', 'INSERT B']);
   });
 
+  it('with COMMIT is run again, too', async () => {
+    ledger.deadlocks.add('COMMIT');
+    const pool = group.create();
+    await pool.promise().withTransaction(one => one.query('INSERT A'));
+    expect(ledger.committed).toEqual(['INSERT A']);
+    expect(group.primary.statements.filter(sql => sql === 'COMMIT')).toHaveLength(2);
+  });
+
   it('takes with it what was given before the application heard, and no more', async () => {
     ledger.deadlocks.add('UPDATE A');
     const one = open();
@@ -101,6 +109,52 @@ describe('withTransaction', () => {
     expect(ledger.committed).toEqual(['INSERT one']);
     await one.withTransaction(each => each.query('INSERT three'));
     expect(ledger.committed).toEqual(['INSERT one', 'INSERT three']);
+  });
+
+  it.each<[string, (one: FabricConnection, whole: FabricConnection) => unknown]>([
+    ['end()', one => one.end()],
+    ['setProperty()', one => one.setProperty({ mode: 'WRITEONLY' })],
+    ['setProperty() of the whole', (_one, whole) => whole.setProperty({ mode: 'WRITEONLY' })],
+    ['reset()', one => one.reset()],
+    ['changeUser()', one => one.changeUser({ user: 'other' })],
+  ])('whose closure ends the transaction with %s executes nothing outside of it', async (_name, leave) => {
+    const whole = open();
+    const error = await failureOf(
+      whole.withTransaction(async one => {
+        await one.query('INSERT A');
+        await leave(one, whole);
+        await one.query('INSERT B').catch(() => {});
+      }),
+    );
+    expect(error).toMatchObject({ code: 'FABRIC_CLOSED', message: expect.stringContaining('rolled back') });
+    expect(ledger.committed).toEqual([]);
+    expect(group.primary.statements).not.toContain('INSERT B');
+  });
+
+  it('is refused by a connection that was released, and ends with one that is', async () => {
+    const pool = group.create({ connectionLimit: 1 }).promise();
+    const released = await pool.getConnection();
+    released.release();
+    expect(await failureOf(released.withTransaction(() => {}))).toMatchObject({ code: 'FABRIC_CLOSED' });
+    const held = await pool.getConnection();
+    const ended = failureOf(
+      held.withTransaction(async one => {
+        held.release();
+        await one.query('INSERT A');
+      }),
+    );
+    expect(await ended).toMatchObject({ code: 'FABRIC_CLOSED' });
+    expect(ledger.committed).toEqual([]);
+    await pool.query('INSERT B'); // the connection is not lost to the pool
+  });
+
+  it('begins, with an isolation level too, where a transaction was lost that the application knows of', async () => {
+    const one = open();
+    await one.beginTransaction();
+    for (const socket of group.primary.sockets) socket.destroy();
+    expect((await failureOf(one.query('INSERT A'))).fabric?.outcome).toBe('rolled-back');
+    await one.withTransaction(each => each.query('INSERT B'), { isolationLevel: 'READ COMMITTED' });
+    expect(ledger.committed).toContain('INSERT B');
   });
 
   it('that waits for a primary ends with its signal, and its closure is not run', async () => {
