@@ -40,12 +40,15 @@ export class Chooser {
     if (only !== undefined && !conditions.cooling(only)) return only;
     if (able.length > 1) {
       const pick = this.#balancer(topology.group, mode);
+      let due: Server | undefined;
       for (let tries = 0; tries <= able.length; tries++) {
         const server = pick(able, conditions);
-        if (!conditions.cooling(server) && this.#slowStart.admits(server)) return server;
+        if (conditions.cooling(server)) continue;
+        if (this.#slowStart.admits(server, able)) return server;
+        due ??= server;
       }
       const warm = able.filter(server => !conditions.cooling(server));
-      const other = warm.find(server => !this.#slowStart.starting(server)) ?? warm[0];
+      const other = warm.find(server => !this.#slowStart.starting(server)) ?? due ?? warm[0];
       if (other !== undefined) return other;
     }
     return lastResort(topology, mode).find(server => !conditions.cooling(server));

@@ -23,7 +23,7 @@ import { connecting, type StatementError, undoesTransaction, verdict } from './v
 export class Link implements Lender {
   readonly #session: Session;
   readonly #onSwitch: () => void;
-  readonly #turns = new Turns();
+  readonly #turns = new Turns(() => this.#idle());
   #lease: Lease | undefined;
   #inTransaction = false;
   readonly #state = new SessionState();
@@ -93,7 +93,8 @@ export class Link implements Lender {
   /** The closure's transaction has ended. */
   unclaim(): void {
     this.#claimed = false;
-    if (this.physical !== undefined && this.#running === undefined) this.#rest(this.physical);
+    if (this.physical !== undefined && this.#running === undefined) this.physical.lentAt = RESTING;
+    if (!this.#turns.busy) this.#idle();
   }
 
   /** Runs the statement when all before it have ended. `elsewhere`: on any connection, when this one is not in a transaction. */
@@ -234,13 +235,12 @@ export class Link implements Lender {
       this.#state.hasMore = true;
       this.#unclean = true;
     }
-    if (!this.#claimed) this.#rest(physical);
+    if (!this.#claimed) physical.lentAt = RESTING;
   }
 
-  /** Nothing runs on it now. Of a session that has ended it is not kept. */
-  #rest(physical: Physical): void {
-    physical.lentAt = RESTING;
-    if (this.#session.ended && this.#turns.waiting === 0) this.#drop();
+  /** Of a session that has ended nothing is kept when all that was given before has ended. */
+  #idle(): void {
+    if (this.#session.ended && !this.#claimed) this.#drop();
   }
 
   lose(physical: Physical): void {

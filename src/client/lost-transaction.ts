@@ -20,7 +20,7 @@ export class LostTransaction {
     this.abandoned = false;
   }
 
-  /** What a closure goes on to do must not run outside of its transaction. */
+  /** What a closure goes on to do must not run outside of its transaction, whatever it is, until the closure is over. */
   abandon(server: Server | undefined): void {
     this.server ??= server;
     this.abandoned = this.server !== undefined;
@@ -29,7 +29,7 @@ export class LostTransaction {
   refusal({ text, route }: Statement): StatementError | undefined {
     const { server } = this;
     if (server === undefined || text === '') return undefined;
-    const step = transactionStep(text);
+    const step = this.abandoned ? undefined : transactionStep(text);
     if (step !== undefined) this.forget();
     if (step === 'begin' || step === 'rollback') return undefined;
     const error = connectionLost(`the transaction on ${server.host}:${server.port} was rolled back`);

@@ -236,16 +236,21 @@ export class FabricPoolConnection extends FabricConnection {
 
   /** Takes a connection to a server; `signal` ends the wait for one. */
   begin(signal: AbortSignal | undefined, callback: (error: StatementError | null) => void): void {
-    this.task('', (_connection, done) => done(null), callback, signal);
+    const hear = (error: StatementError | null): void => {
+      if (error) this.link.finish(true, () => {}); // aborted, it may have a connection that nobody will release
+      callback(error);
+    };
+    this.task('', (_connection, done) => done(null), hear, signal);
   }
 
   /** Gives it back. With a transaction still open the connection is closed instead, so that nobody else inherits it. */
   release(): void {
     if (this.#released) return;
-    const giveBack = (): void => this.link.finish(true, () => this.#onRelease(this));
-    const reset = this.session.config.resetOnRelease && this.link.physical !== undefined;
-    if (reset) super.reset(error => (error ? this.link.destroy() : giveBack()));
-    else giveBack();
+    const giveBack = (reuse: boolean): void => this.link.finish(reuse, () => this.#onRelease(this));
+    const { session, link } = this;
+    const reset = session.config.resetOnRelease && link.physical !== undefined && !session.ended;
+    if (reset) super.reset(error => giveBack(!error));
+    else giveBack(true);
     this.#released = true;
   }
 

@@ -30,11 +30,11 @@ export class SlowStart {
     return this.#starting.has(server.uuid);
   }
 
-  /** Whether a server that was chosen is to serve: as often as it has come to serve by now. */
-  admits(server: Server): boolean {
+  /** Whether a server that was chosen is to serve: as often as it has come to serve by now. Where all begin, nobody can spare them. */
+  admits(server: Server, able: readonly Server[]): boolean {
     if (this.#starting.size === 0) return true;
     const start = this.#starting.get(server.uuid);
-    if (start === undefined) return true;
+    if (start === undefined || able.every(each => this.starting(each))) return true;
     const share = (performance.now() - start.began) / this.#span;
     if (share >= 1) this.#starting.delete(server.uuid);
     start.credit += share;

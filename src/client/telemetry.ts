@@ -136,7 +136,7 @@ class StatementTrace implements Trace {
   /** Without the message, which may quote values. */
   #failed(error: StatementError): void {
     const { code, errno, name, fabric } = Object(error) as StatementError; // the reason of an AbortSignal may be anything
-    const type = String(code ?? errno ?? name);
+    const type = String((typeof code === 'string' ? code : errno) ?? name); // a DOMException's code is a number of old
     this.#measured['error.type'] = type;
     this.#span.setStatus({ code: this.#instruments.failed });
     this.#span.setAttribute('error.type', type);

@@ -3,15 +3,16 @@ export class Turns {
   readonly #waiting: (() => void)[] = [];
   #busy = false;
   #advancing = false;
+  readonly #onIdle: () => void;
+
+  /** @param onIdle is called each time when all jobs have ended. */
+  constructor(onIdle: () => void) {
+    this.#onIdle = onIdle;
+  }
 
   /** A job runs. */
   get busy(): boolean {
     return this.#busy;
-  }
-
-  /** Jobs that wait for their turn. */
-  get waiting(): number {
-    return this.#waiting.length;
   }
 
   /** Runs the job when all before it have ended: now, if none runs. It ends by calling `next`. */
@@ -33,12 +34,13 @@ export class Turns {
     try {
       while (!this.#busy) {
         const job = this.#waiting.shift();
-        if (job === undefined) return;
+        if (job === undefined) break;
         this.#busy = true;
         job();
       }
     } finally {
       this.#advancing = false;
     }
+    if (!this.#busy) this.#onIdle();
   }
 }

@@ -106,6 +106,23 @@ describe.each(BEGINNINGS)('%s', (_name, begin) => {
   });
 });
 
+it('called off as soon as it could be had, a connection goes back to the pool', async () => {
+  const pool = group.create({ connectionLimit: 1 }).promise();
+  for (let microtasks = 0; microtasks < 30; microtasks += 1) {
+    const first = await pool.getConnection();
+    const abort = new AbortController();
+    const second = pool.getConnection({ signal: abort.signal }).then(
+      lent => lent.release(),
+      () => {},
+    );
+    first.release();
+    for (let n = 0; n < microtasks; n += 1) await null;
+    abort.abort(REASON);
+    await second;
+    await pool.query('SELECT 1');
+  }
+});
+
 describe('a statement that runs', () => {
   it('is cut off, in doubt; its connection serves nobody else, and the server is not blamed', async () => {
     const pool = group.create({ connectionLimit: 1 });

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WaitingLine } from '../../../src/client/waiting-line.js';
 import type { FabricPool, Server } from '../../../src/index.js';
+import type { FabricConnection } from '../../../src/promise.js';
 import { failureOf, ScriptedGroup, until } from '../../fakes/scripted-group.js';
 import { aServer } from '../../fakes/scripted-node.js';
 
@@ -229,6 +230,41 @@ describe('the end of a pool', () => {
     expect(group.primary.statements).toEqual(['hang', 'INSERT 1']);
   });
 
+  it.each<[string, (connection: FabricConnection) => Promise<unknown>[]]>([
+    [
+      'was called off',
+      connection => {
+        const abort = new AbortController();
+        const given = [connection.query('hang'), failureOf(connection.query({ sql: 'b', signal: abort.signal }))];
+        setTimeout(() => abort.abort(), 20);
+        return given;
+      },
+    ],
+    ['goes elsewhere', one => [one.query('hang'), failureOf(one.query({ sql: 'SELECT 1', mode: 'READONLY' }))]],
+  ])('waits for nobody when the last that was given %s', async (_name, give) => {
+    const pool = group.create();
+    const connection = await pool.promise().getConnection();
+    const given = give(connection);
+    await until('it runs', () => group.hanging === 1);
+    const began = performance.now();
+    const ended = pool.promise().end();
+    setTimeout(() => group.release(), 50);
+    await Promise.all([...given, ended]);
+    expect(performance.now() - began).toBeLessThan(5_000); // END_GRACE is 10 s
+  });
+
+  it('cuts nothing when a connection with resetOnRelease is given back behind it', async () => {
+    const pool = group.create({ resetOnRelease: true });
+    const connection = await pool.promise().getConnection();
+    const running = connection.query('hang');
+    await until('it runs', () => group.hanging === 1);
+    const ended = pool.promise().end();
+    const released = new Promise(resolve => pool.once('release', resolve));
+    connection.release();
+    group.release();
+    await Promise.all([running, ended, released]);
+  });
+
   it('lets nothing begin that was waiting for the topology', async () => {
     const pool = group.create({ ttl: 60 });
     group.primary.script = (sql, answer) => (sql === 'cut' ? answer.cut() : answer.ok());
@@ -270,6 +306,20 @@ describe('slowStart', () => {
     const pool = group.create({ mode: 'READONLY', slowStart: 60_000 });
     for (let n = 0; n < 40; n += 1) await pool.promise().query('SELECT 1');
     expect(group.secondaries.map(({ statements }) => statements.length)).toEqual([20, 20]);
+  });
+
+  it('does not hold where all begin', async () => {
+    const pool = group.create({ mode: 'READONLY', slowStart: 60_000 });
+    group.lead(group.primary, [group.primary]);
+    await pool.promise().query('SELECT 1');
+    group.lead(group.primary);
+    await until('it reads there', () => {
+      pool.query('SELECT 1', () => {});
+      return group.secondaries.some(({ statements }) => statements.length > 0);
+    });
+    for (const mysql of group.secondaries) mysql.statements.length = 0;
+    for (let n = 0; n < 40; n += 1) await pool.promise().query('SELECT 1');
+    for (const { statements } of group.secondaries) expect(statements.length).toBeGreaterThan(15);
   });
 
   it('does not hold for the only server', async () => {

@@ -123,6 +123,8 @@ describe('withTransaction', () => {
       whole.withTransaction(async one => {
         await one.query('INSERT A');
         await leave(one, whole);
+        await one.commit().catch(() => {});
+        await one.rollback().catch(() => {});
         await one.query('INSERT B').catch(() => {});
       }),
     );
