@@ -355,9 +355,8 @@ describe('threat', () => {
       [['uuid', 'finished', 'success', 'result'], 1],
       [['state', 'success', 'when', 'description'], 3],
     ]);
-    expect(await node.store.reports(FIRST, 0)).toEqual([
-      { server: FIRST, reporter: 'r'.repeat(64), error: '2013', at: node.now },
-    ]);
+    await call('threat.report_error', FIRST, 'r'.repeat(65), 2013);
+    expect(await node.store.countReports(FIRST, node.now)).toEqual({ reports: 2, reporters: 1 });
   });
 
   it('believes report_failure at once', async () => {

@@ -68,9 +68,7 @@ describe('event', () => {
 
   it('reports, with arguments in order or by name', async () => {
     await call('event.wait_for_procedures', await uuidsOf('REPORT_ERROR', [], [PRIMARY, 'app', '2013']));
-    expect((await node.store.reports(PRIMARY, 0)).map(({ reporter, error }) => [reporter, error])).toEqual([
-      ['app', '2013'],
-    ]);
+    expect(await node.store.countReports(PRIMARY, 0)).toEqual({ reports: 1, reporters: 1 });
     const named = [`server_id=${FIRST}`, 'update_only=true', 'reporter=me=you'];
     await call('event.wait_for_procedures', await uuidsOf('REPORT_FAILURE', [], [], named));
     expect((await call('group.lookup_servers', 'my_group', FIRST)).rows[0]?.status).toBe('FAULTY');
