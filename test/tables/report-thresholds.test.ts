@@ -70,4 +70,42 @@ describe('threat.report_error', () => {
     await node.fabric.call('threat.report_failure', UUIDS[2], 'tester', 2013);
     expect((await node.store.group('my_group'))?.primary).not.toBe(UUIDS[2]);
   });
+
+  const verdicts = async () => (await node.store.decisions('my_group', 100)).filter(({ event }) => event === 'faulty');
+
+  it('fences a primary that nobody can replace once, not for each report more', async () => {
+    node = await createFakeFabric({ failureTracking: { notifications: 6, notificationClients: 2 } });
+    for (const other of UUIDS.slice(0, 2)) await node.fabric.call('group.remove', 'my_group', other);
+    const storm = (count: number) =>
+      Promise.allSettled(Array.from({ length: count }, () => report(burst(2, 2), UUIDS[2])));
+    await storm(20);
+    expect(await verdicts()).toHaveLength(1);
+    expect(await statusOf(UUIDS[2])).toBe(3);
+    node.now += 1;
+    await storm(2);
+    expect(await verdicts()).toHaveLength(1);
+    await storm(1);
+    expect(await verdicts()).toHaveLength(2);
+  });
+
+  it('judges again when its turn has come: what was said of a server before a promotion counts no more', async () => {
+    node = await createFakeFabric({ failureTracking: { notifications: 3, notificationClients: 2 } });
+    await report(burst(2, 2), UUIDS[2]);
+    await Promise.all([node.fabric.call('group.promote', 'my_group', UUIDS[0]), report(burst(1, 1), UUIDS[2])]);
+    expect(await statusOf(UUIDS[2])).toBe(2);
+    node.now += 1;
+    await report(burst(2, 2), UUIDS[2]);
+    expect(await verdicts()).toEqual([]);
+    await report(burst(1, 1), UUIDS[2]);
+    expect(await statusOf(UUIDS[2])).toBe(0);
+  });
+
+  it('does not count against a repaired server what was said while it was FAULTY', async () => {
+    node = await createFakeFabric({ failureTracking: { notifications: 2, notificationClients: 1 } });
+    await report(burst(6, 2), UUIDS[0]);
+    expect(await statusOf(UUIDS[0])).toBe(0);
+    await node.fabric.call('server.set_status', UUIDS[0], 'SPARE');
+    await report(burst(1, 1), UUIDS[0]);
+    expect(await statusOf(UUIDS[0])).toBe(1);
+  });
 });

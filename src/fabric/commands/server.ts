@@ -83,7 +83,11 @@ export const serverCommands = [
       const { group, server } = await existingServer(context.store, given);
       const to = valid(parseStatus(status), 'ServerError');
       valid(statusMove(server, to), 'ServerError');
-      if (server.status === STATUS_FAULTY) return faultyToSpare({ group: group.id, server: server.uuid, updateOnly });
+      if (server.status === STATUS_FAULTY) {
+        // Clients went on reporting it; whoever sets its status says that it is repaired.
+        await context.store.forgetReports(server.uuid);
+        return faultyToSpare({ group: group.id, server: server.uuid, updateOnly });
+      }
       return storedChange('server.set_status', given, 'change the status', context, current => {
         // Asked again under the lock: the server may have become FAULTY meanwhile, and that way out is another procedure.
         const move = valid(statusMove(current, to), 'ServerError');

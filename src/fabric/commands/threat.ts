@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_FAULTY } from '../../wire/topology.js';
-import { declareFaulty } from '../procedures/declare-faulty.js';
-import type { ErrorReport, GroupRecord, ReportCount, RunRecord, ServerRecord } from '../store/store.js';
-import { reportsCondemn } from '../suspicion.js';
+import { declareFaulty, intervalLeft } from '../procedures/declare-faulty.js';
+import { condemned, reportsFrom } from '../reports.js';
+import type { ErrorReport, RunRecord } from '../store/store.js';
 import { type CommandContext, procedure } from './define.js';
 import { existingServer } from './records.js';
 
@@ -27,22 +26,13 @@ interface Report {
 /** Notes the report. Long texts are cut: reports are kept by the thousand. */
 async function note(report: Report, context: CommandContext) {
   const { group, server } = await existingServer(context.store, report.server_id);
-  const at = context.now();
   const noted: ErrorReport = {
     server: server.uuid,
     reporter: report.reporter.slice(0, REPORTER_LENGTH),
     error: report.error.slice(0, ERROR_LENGTH),
-    at,
+    at: context.now(),
   };
-  const interval = context.options.failureTracking.notificationInterval * 1_000;
-  return { group, server, noted, count: await context.store.addReport(noted, at - interval) };
-}
-
-/** The classic rule: enough reports of enough clients within the interval. */
-function condemned(group: GroupRecord, server: ServerRecord, count: ReportCount, { options }: CommandContext): boolean {
-  // Nothing is left to do for a FAULTY server, unless it still is the primary because no failover has succeeded.
-  if (server.status === STATUS_FAULTY && group.primary !== server.uuid) return false;
-  return reportsCondemn(count, options.failureTracking);
+  return { group, server, noted, count: await context.store.addReport(noted, reportsFrom(group, context)) };
 }
 
 /** The report of a client changes nothing in the group, so it waits for no lock: a failover under way must not hold up those who report. */
@@ -73,8 +63,8 @@ export const threatCommands = [
     params: PARAMS,
     plan: async ({ update_only: updateOnly, ...report }, context) => {
       const { group, server, noted, count } = await note(report, context);
-      if (condemned(group, server, count, context)) {
-        return declareFaulty({ group: group.id, ...noted, updateOnly, respectFailoverInterval: true });
+      if (condemned(count, group, server, context) && intervalLeft(server, group, context) === 0) {
+        return declareFaulty({ group: group.id, ...noted, updateOnly, respectFailoverInterval: true, byReports: true });
       }
       context.detector.hint(server.uuid, group.id);
       return finishedRun(group.id, context);

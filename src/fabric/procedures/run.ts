@@ -44,6 +44,8 @@ export interface Procedure<D extends Data = Data> {
   /** The group whose lock it takes. */
   readonly group: string;
   readonly data: D;
+  /** Of those with the same word here one waits for its turn; who asks for another gets that one. */
+  readonly once?: string;
   readonly steps: readonly Step<D>[];
   /** The steps after `steps`, when these decide how it goes on. The recorded `data` alone must determine them. */
   rest?(data: D): readonly Step<D>[];
@@ -80,19 +82,26 @@ const UNDO_BOUND = 30_000;
 export function createRunner(context: Context): Runner {
   const lock = createGroupLock();
   const active = new Map<string, Promise<RunRecord>>();
+  const waiting = new Map<string, { readonly uuid: string; readonly done: Promise<RunRecord> }>();
   const leaving = new AbortController();
   let stopped = false;
 
   const start = <D extends Data>(procedure: Procedure<D>, uuid: string, by: string, before?: RunRecord) => {
     const journal = createJournal(procedure, uuid, context, before);
-    const done = lock.hold(procedure.group, () => carryOut(procedure, journal, { ...context, by }, leaving.signal));
+    const done = lock.hold(procedure.group, () => {
+      if (procedure.once !== undefined) waiting.delete(procedure.once);
+      return carryOut(procedure, journal, { ...context, by }, leaving.signal);
+    });
     active.set(uuid, done);
     void done.finally(() => active.delete(uuid));
+    if (procedure.once !== undefined) waiting.set(procedure.once, { uuid, done });
     return { uuid, done };
   };
 
   return {
     run(procedure, by = 'the node') {
+      const same = procedure.once === undefined ? undefined : waiting.get(procedure.once);
+      if (same) return same;
       const uuid = randomUUID();
       if (!stopped) return start(procedure, uuid, by);
       return { uuid, done: createJournal(procedure, uuid, context).close(STOPPING) };

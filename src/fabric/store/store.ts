@@ -150,8 +150,8 @@ export interface Store {
 
   /**
    * Kept for an hour at most, and a bounded number of them; a report against a server in no group is not kept.
-   * Resolves to how many there are against that server since `since` (epoch ms), this one included. Reports come in floods: those that are
-   * written together are counted once, since the latest `since` of theirs. One may be lost when the machine fails.
+   * Resolves to how many there are with it against that server since `since` (epoch ms). Reports come in floods: those that are written together
+   * are counted once, since the latest `since` of theirs. One may be lost when the machine fails.
    */
   addReport(report: ErrorReport, since: number): Promise<ReportCount>;
   /** How many there are against `server` (uuid) since `since` (epoch ms). */
