@@ -14,6 +14,8 @@ export interface Journal {
   failed(error: string): Promise<void>;
   /** The run as it is, which is not recorded any more: the next start finds what was. */
   leave(error: string): RunRecord;
+  /** It has not got its turn: as if it had never been asked for, or, when an earlier node has begun it, as that has left it. Never rejects. */
+  passOver(error: string): Promise<RunRecord>;
   /** Never rejects: a run has ended even when the store cannot be told. */
   close(error: string | null): Promise<RunRecord>;
 }
@@ -58,6 +60,8 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     return run;
   };
 
+  const close = (error: string | null) => tell(record(true, error));
+
   return {
     resumed,
     event,
@@ -77,6 +81,7 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
       left = true;
       return record(false, error);
     },
-    close: error => tell(record(true, error)),
+    passOver: async error => (before ? record(false, error) : close(error)),
+    close,
   };
 }

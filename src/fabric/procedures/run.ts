@@ -140,8 +140,7 @@ async function carryOut<D extends Data>(
   context: Context & { readonly by: string },
   leaving: AbortSignal,
 ): Promise<RunRecord> {
-  // One that only waited for its turn is as if it had never been asked for.
-  if (leaving.aborted) return journal.close(STOPPING);
+  if (leaving.aborted) return journal.passOver(STOPPING);
   const sessions = createSessions(context.replication);
   const standing: Step<D>[] = [];
   try {

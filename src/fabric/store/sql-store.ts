@@ -19,6 +19,8 @@ import { orderedUsers, readUsers, writeUsers } from './user-rows.js';
 /** ms for which the picture counts as up to date where asking is a round trip. */
 const FRESH = 200;
 const POLL = 500;
+/** ms in which what is under way may end when the store is closed: a database that does not answer must not hold up the node. */
+const FAREWELL = 3_000;
 
 export function createSqlStore(database: SqlDatabase): Store {
   const table = createGroupTable();
@@ -72,17 +74,26 @@ export function createSqlStore(database: SqlDatabase): Store {
     get revision() {
       return Math.max(table.revision, database.revision?.() ?? 0);
     },
-    async open() {
-      await exclusive(async () => {
-        await database.open();
-        await database.alter(session => migrate(session, database.dialect));
-        await picture.refresh();
-      });
+    async open(signal) {
+      const giveUp = () => void database.close();
+      signal?.addEventListener('abort', giveUp);
+      try {
+        await exclusive(async () => {
+          signal?.throwIfAborted();
+          await database.open();
+          await database.alter(session => migrate(session, database.dialect));
+          await picture.refresh();
+          signal?.throwIfAborted();
+        });
+      } finally {
+        signal?.removeEventListener('abort', giveUp);
+      }
       poll = setInterval(() => void fresh().catch(() => {}), POLL).unref();
     },
     async close() {
       clearInterval(poll);
-      await exclusive(() => database.close());
+      const late = setTimeout(() => void database.close(), FAREWELL);
+      await exclusive(() => database.close()).finally(() => clearTimeout(late));
     },
     async groups() {
       await fresh();

@@ -129,7 +129,8 @@ export interface UserRecord {
 export interface Store {
   /** Grows with every change that a command could show; answers are kept until it does. */
   readonly revision: number;
-  open(): Promise<void>;
+  /** Given up, and rejected, as soon as `signal` is aborted; `close` is harmless then. */
+  open(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 
   /** All groups, ordered by id. */
