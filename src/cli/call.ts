@@ -16,6 +16,8 @@ import { readFile } from './read-file.js';
 
 /** A change waits for others of its group and for servers; the original has no bound at all. */
 const TIMEOUT_MS = 600_000;
+/** An operator may ask for all groups: of a hundred thousand that is some 50 MB. */
+const ANSWER_LIMIT = 512 * 1024 * 1024;
 
 /** @returns the exit status. @throws CliError when there is no answer. */
 export async function callNode(
@@ -29,7 +31,7 @@ export async function callNode(
   const tls = tlsOf(config);
   const caller = await account(line, config, io);
   const complete = await withSecrets(command, args, line, io);
-  const rpc = new FabricRpc([{ host, port, tls, ...caller }], TIMEOUT_MS);
+  const rpc = new FabricRpc([{ host, port, tls, ...caller }], TIMEOUT_MS, ANSWER_LIMIT);
   try {
     const reply = await rpc.ask(command.name, complete);
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
