@@ -141,13 +141,16 @@ export function procedure<const P extends readonly Param[]>(declaration: Procedu
       const plan = await declaration.plan(args as Args<P>, context);
       const { uuid, done } =
         'steps' in plan
-          ? context.runner.run(plan, caller.user === '' ? name : `${name} by ${caller.user}`)
+          ? context.runner.run(plan, askedBy(name, caller))
           : { uuid: plan.uuid, done: Promise.resolve(plan) };
       if (!args.synchronous) void done.then(({ error }) => error !== null && context.statistics.failed(name));
       return args.synchronous ? outcome(await done) : [{ columns: [column('uuid', 'string')], rows: [[uuid]] }];
     },
   };
 }
+
+/** Who asked for it, as the node's decisions tell. */
+export const askedBy = (command: string, { user }: Caller): string => (user === '' ? command : `${command} by ${user}`);
 
 /** The two result sets of a run that has ended. @throws CommandError when it failed. */
 export function outcome(run: RunRecord): readonly ResultSet[] {

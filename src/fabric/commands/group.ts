@@ -1,10 +1,12 @@
 import { MODE_NAMES, STATUS_NAMES } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { formatAddress, parseAddress, parseGroupId, parseMode, parseStatus, phrases } from '../model.js';
 import { demote } from '../procedures/demote.js';
 import { changeGroup, requireGroup } from '../procedures/group-record.js';
 import { addServer, removeServer } from '../procedures/membership.js';
 import { promote } from '../procedures/promote.js';
+import type { StepContext } from '../procedures/run.js';
 import { type GroupRecord, StoreConflict } from '../store/store.js';
 import { type CommandContext, column, procedure, read } from './define.js';
 import { HEALTH_COLUMNS, healthRow, ISSUE_COLUMNS, issuesOf } from './health.js';
@@ -119,6 +121,23 @@ const lookups = [
   }),
 ] as const;
 
+/** An operator's change of a group as a whole goes into the trail like the node's own decisions. */
+function told(group: string, what: string, context: StepContext): void {
+  decided(context, { group, event: 'group', sentence: `group ${group} ${what}` });
+}
+
+const described = (description: string) => `described as '${description}'`;
+
+/** @returns false: it was so already. */
+async function setActive(id: string, active: boolean, context: StepContext): Promise<boolean> {
+  let changed = false;
+  await changeGroup(context, id, group => {
+    changed = group.active !== active;
+    return changed ? { ...group, active } : group;
+  });
+  return changed;
+}
+
 const definitions = [
   procedure({
     name: 'group.create',
@@ -126,14 +145,15 @@ const definitions = [
     params: [GROUP_ID, { name: 'description', doc: 'What the group is for.', type: 'string', default: null }],
     plan: async ({ group_id: given, description }) => {
       const id = valid(parseGroupId(given), 'GroupError');
-      return oneStep('group.create', id, 'create the group', async (_data, { store }) => {
+      return oneStep('group.create', id, 'create the group', async (_data, context) => {
         const empty = { active: false, primary: null, primarySince: null, baseline: null, servers: [] };
         try {
-          await store.createGroup({ id, description, ...empty });
+          await context.store.createGroup({ id, description, ...empty });
         } catch (cause) {
           if (!(cause instanceof StoreConflict)) throw cause;
           throw new CommandError('GroupError', phrases.groupExists(id), { cause });
         }
+        told(id, `was created${description === null ? '' : `, ${described(description)}`}`, context);
       });
     },
   }),
@@ -144,7 +164,14 @@ const definitions = [
     params: [GROUP_ID, { name: 'description', doc: 'The new text; none clears it.', type: 'string', default: null }],
     plan: async ({ group_id: id, description }) =>
       oneStep('group.description', id, 'change the description', async (_data, context) => {
-        await changeGroup(context, id, group => ({ ...group, description }));
+        let old: string | null = null;
+        await changeGroup(context, id, group => {
+          old = group.description;
+          return old === description ? group : { ...group, description };
+        });
+        if (old === description) return;
+        const now = description === null ? 'is not described any more' : `is ${described(description)}`;
+        told(id, old === null ? now : `${now}, and was as '${old}'`, context);
       }),
   }),
 
@@ -158,6 +185,7 @@ const definitions = [
         if (group.servers.length > 0) throw new CommandError('GroupError', phrases.groupHasServers(id));
         await context.store.deleteGroup(id, group.version);
         detector.unwatch(id);
+        told(id, 'was removed', context);
       }),
   }),
 
@@ -167,8 +195,9 @@ const definitions = [
     params: [GROUP_ID],
     plan: async ({ group_id: id }, { detector }) =>
       oneStep('group.activate', id, 'start the failure detector', async (_data, context) => {
-        await changeGroup(context, id, group => (group.active ? group : { ...group, active: true }));
+        const changed = await setActive(id, true, context);
         detector.watch(id);
+        if (changed) told(id, 'is activated: its servers are watched', context);
       }),
   }),
 
@@ -178,8 +207,9 @@ const definitions = [
     params: [GROUP_ID],
     plan: async ({ group_id: id }, { detector }) =>
       oneStep('group.deactivate', id, 'stop the failure detector', async (_data, context) => {
-        await changeGroup(context, id, group => (group.active ? { ...group, active: false } : group));
+        const changed = await setActive(id, false, context);
         detector.unwatch(id);
+        if (changed) told(id, 'is deactivated: its servers are not watched any more', context);
       }),
   }),
 ] as const;

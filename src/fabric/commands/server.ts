@@ -1,4 +1,5 @@
-import { STATUS_FAULTY } from '../../wire/topology.js';
+import { MODE_NAMES, STATUS_FAULTY, STATUS_NAMES } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import {
   formatAddress,
@@ -20,17 +21,36 @@ const SERVER_ID = { name: 'server_id', doc: 'uuid or host:port of the server.', 
 
 /** Changes one stored server; MySQL itself is not touched. */
 async function storedChange(
-  name: string,
+  what: 'status' | 'mode' | 'weight',
   given: string,
-  step: string,
   { store }: CommandContext,
   change: (server: ServerRecord) => Partial<ServerRecord>,
 ) {
   const { group, server } = await existingServer(store, given);
-  return oneStep(name, group.id, step, async (_data, context) => {
-    await changeGroup(context, group.id, current =>
-      withServer(current, server.uuid, change(requireServer(current, server.uuid))),
-    );
+  return oneStep(`server.set_${what}`, group.id, `change the ${what}`, async (_data, context) => {
+    let before = server;
+    const changed = await changeGroup(context, group.id, current => {
+      before = requireServer(current, server.uuid);
+      return withServer(current, server.uuid, change(before));
+    });
+    const differences = compare(before, requireServer(changed, server.uuid));
+    if (differences.length === 0) return;
+    const sentence = `server ${server.uuid} (${formatAddress(server)}) of group ${group.id} has ${differences.join(', ')}`;
+    decided(context, { group: group.id, server: server.uuid, event: what, sentence });
+  });
+}
+
+/** What an operator can change of a server, in words. */
+function compare(before: ServerRecord, after: ServerRecord): string[] {
+  const words = ({ status, mode, weight }: ServerRecord) => [
+    `status ${STATUS_NAMES[status]}`,
+    `mode ${MODE_NAMES[mode]}`,
+    `weight ${weight}`,
+  ];
+  const old = words(before);
+  return words(after).flatMap((now, index) => {
+    const was = old[index] ?? '';
+    return now === was ? [] : [`${now} (was ${was.slice(was.indexOf(' ') + 1)})`];
   });
 }
 
@@ -88,7 +108,7 @@ export const serverCommands = [
         await context.store.forgetReports(server.uuid);
         return faultyToSpare({ group: group.id, server: server.uuid, updateOnly });
       }
-      return storedChange('server.set_status', given, 'change the status', context, current => {
+      return storedChange('status', given, context, current => {
         // Asked again under the lock: the server may have become FAULTY meanwhile, and that way out is another procedure.
         const move = valid(statusMove(current, to), 'ServerError');
         if (move.from !== server.status)
@@ -104,7 +124,7 @@ export const serverCommands = [
     params: [SERVER_ID, { name: 'mode', doc: 'Name or index of the new mode.', type: 'any' }],
     plan: async ({ server_id: given, mode }, context) => {
       const to = valid(parseMode(mode), 'ServerError');
-      return storedChange('server.set_mode', given, 'change the mode', context, current => ({
+      return storedChange('mode', given, context, current => ({
         mode: valid(modeMove(current, to), 'ServerError'),
       }));
     },
@@ -116,7 +136,7 @@ export const serverCommands = [
     params: [SERVER_ID, { name: 'weight', doc: 'Greater than 0, at most 1.', type: 'any' }],
     plan: async ({ server_id: given, weight }, context) => {
       const to = valid(parseWeight(weight), 'ServerError');
-      return storedChange('server.set_weight', given, 'change the weight', context, () => ({ weight: to }));
+      return storedChange('weight', given, context, () => ({ weight: to }));
     },
   }),
 ] as const;

@@ -85,12 +85,16 @@ export type DecisionEvent =
   | 'reopened'
   | 'membership'
   | 'status'
-  | 'group';
+  | 'mode'
+  | 'weight'
+  | 'group'
+  | 'user';
 
 /** What the node decided, and why: one row of its audit trail. */
 export interface Decision {
   /** Epoch ms. */
   readonly at: number;
+  /** Empty: it is about users, who belong to none. */
   readonly group: string;
   /** uuid; null: the group as a whole. */
   readonly server: string | null;
