@@ -8,10 +8,10 @@ import { addServer, removeServer } from '../procedures/membership.js';
 import { promote } from '../procedures/promote.js';
 import type { StepContext } from '../procedures/run.js';
 import { type GroupRecord, StoreConflict } from '../store/store.js';
-import { type CommandContext, column, procedure, read } from './define.js';
+import { column, procedure, read } from './define.js';
 import { HEALTH_COLUMNS, healthRow, ISSUE_COLUMNS, issuesOf } from './health.js';
 import { inspectGroup } from './inspection.js';
-import { oneStep, serverOf, valid } from './records.js';
+import { oneStep, patience, serverOf, valid } from './records.js';
 import { explain, WHY_COLUMNS } from './why.js';
 
 const GROUP_ID = { name: 'group_id', doc: 'Name of the group.', type: 'string' } as const;
@@ -24,17 +24,10 @@ const UPDATE_ONLY = {
 
 const TIMEOUT = {
   name: 'timeout',
-  doc: 'Seconds to wait for a server; [servers] unreachable_timeout if not given.',
+  doc: 'Seconds to wait for a server, at most 60; [servers] unreachable_timeout if not given.',
   type: 'float',
   default: null,
 } as const;
-
-/** ms. @throws CommandError when it cannot be waited so long. */
-function patience(seconds: number | null, { options }: CommandContext): number {
-  const given = seconds ?? options.servers.unreachableTimeout;
-  if (given > 0 && given <= 60) return given * 1_000;
-  throw new CommandError('GroupError', `Timeout (${given}) must be greater than 0 and at most 60.`);
-}
 
 /** Procedures know a server by its uuid; what names none of the group's is left as it is, for the procedure to refuse. */
 const uuidIn = (group: GroupRecord, given: string) => serverOf(group, given)?.uuid ?? given;
@@ -104,7 +97,7 @@ const lookups = [
     sets: [HEALTH_COLUMNS, ISSUE_COLUMNS],
     run: async ({ group_id: id, timeout }, context) => {
       const group = await requireGroup(context, id);
-      const findings = await inspectGroup(group, patience(timeout, context), context);
+      const findings = await inspectGroup(group, patience(timeout, 'GroupError', context) * 1_000, context);
       return [findings.map(healthRow), findings.flatMap(each => issuesOf(each, group.primary)).map(issue => [issue])];
     },
   }),
@@ -116,7 +109,7 @@ const lookups = [
     sets: [WHY_COLUMNS],
     run: async ({ group_id: id, timeout }, context) => {
       const group = await requireGroup(context, id);
-      return [await explain(group, patience(timeout, context), context)];
+      return [await explain(group, patience(timeout, 'GroupError', context) * 1_000, context)];
     },
   }),
 ] as const;
@@ -223,7 +216,7 @@ const membership = [
       { name: 'address', doc: 'host:port of the server; port 3306 if not given.', type: 'string' },
       {
         name: 'timeout',
-        doc: 'Seconds to wait for it; the configured time if not given.',
+        doc: 'Seconds to wait for it, at most 60; the configured time if not given.',
         type: 'float',
         default: null,
       },
@@ -231,12 +224,10 @@ const membership = [
     ],
     plan: async ({ group_id: id, address, timeout, update_only: updateOnly }, context) => {
       await requireGroup(context, id);
-      const seconds = timeout ?? context.options.servers.unreachableTimeout;
-      if (seconds <= 0) throw new CommandError('ServerError', `Timeout (${seconds}) must be greater than 0.`);
       return addServer({
         group: id,
+        timeout: patience(timeout, 'ServerError', context),
         address: valid(parseAddress(address), 'ServerError'),
-        timeout: seconds,
         updateOnly,
       });
     },

@@ -15,7 +15,7 @@ import { changeGroup, requireServer, withServer } from '../procedures/group-reco
 import { faultyToSpare } from '../procedures/membership.js';
 import type { ServerRecord } from '../store/store.js';
 import { type CommandContext, column, procedure, read } from './define.js';
-import { existingServer, oneStep, valid } from './records.js';
+import { existingServer, oneStep, patience, valid } from './records.js';
 
 const SERVER_ID = { name: 'server_id', doc: 'uuid or host:port of the server.', type: 'string' } as const;
 
@@ -62,19 +62,18 @@ export const serverCommands = [
       { name: 'address', doc: 'host:port of the server.', type: 'string' },
       {
         name: 'timeout',
-        doc: 'Seconds to wait for it; [servers] unreachable_timeout if not given.',
+        doc: 'Seconds to wait for it, at most 60; [servers] unreachable_timeout if not given.',
         type: 'float',
         default: null,
       },
     ],
     sets: [[column('uuid', 'string')]],
     acts: true,
-    run: async ({ address: given, timeout }, { replication, options }) => {
+    run: async ({ address: given, timeout }, context) => {
       const address = valid(parseAddress(given), 'ServerError');
-      const seconds = timeout ?? options.servers.unreachableTimeout;
-      if (seconds <= 0) throw new CommandError('ServerError', `Timeout (${seconds}) must be greater than 0.`);
+      const seconds = patience(timeout, 'ServerError', context);
       try {
-        const server = await replication.connect(address, seconds * 1_000);
+        const server = await context.replication.connect(address, seconds * 1_000);
         try {
           return [[[(await server.identity()).uuid]]];
         } finally {
