@@ -150,19 +150,20 @@ export function procedure<const P extends readonly Param[]>(declaration: Procedu
 }
 
 /** Who asked for it, as the node's decisions tell. */
-export const askedBy = (command: string, { user }: Caller): string => (user === '' ? command : `${command} by ${user}`);
+export const askedBy = (command: string, { user }: Pick<Caller, 'user'>): string =>
+  user === '' ? command : `${command} by ${user}`;
 
 /** The two result sets of a run that has ended. @throws CommandError when it failed. */
 export function outcome(run: RunRecord): readonly ResultSet[] {
   if (run.error !== null) throw recordedError(run.error);
   return [
     { columns: OUTCOME, rows: [[run.uuid, true, true, true]] },
-    {
-      columns: HISTORY,
-      rows: run.events.map(({ state, success, at, description }) => [state, success, at / 1_000, description]),
-    },
+    { columns: HISTORY, rows: historyRows(run) },
   ];
 }
+
+export const historyRows = ({ events }: RunRecord): ResultSet['rows'] =>
+  events.map(({ state, success, at, description }) => [state, success, at / 1_000, description]);
 
 /** A run's error is recorded as the wire shows it, `kind: message`. */
 function recordedError(line: string): CommandError {

@@ -11,6 +11,7 @@ import {
   column,
   dispatch,
   HISTORY,
+  historyRows,
   OUTCOME,
   outcome,
   read,
@@ -128,6 +129,23 @@ export const eventCommands = [
   }),
 
   waitForProcedures,
+
+  read({
+    name: 'event.under_way',
+    doc: 'The procedures that are under way, and the steps of each so far; one without any waits for its turn.',
+    params: [],
+    sets: [
+      [UUID, column('procedure', 'string'), column('group_id', 'string'), column('asked_by', 'string')],
+      [UUID, ...HISTORY],
+    ],
+    run: async (_args, { runner }) => {
+      const all = runner.underWay();
+      return [
+        all.map(({ by, run }) => [run.uuid, run.procedure, run.group, by]),
+        all.flatMap(({ run }) => historyRows(run).map(row => [run.uuid, ...row])),
+      ];
+    },
+  }),
 
   read({
     name: 'event.log',

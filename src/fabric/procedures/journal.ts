@@ -12,6 +12,8 @@ export interface Journal {
   stepDone(name: string): Promise<void>;
   /** Records that what was done will be taken back, with what the failed step knows. Never rejects. */
   failed(error: string): Promise<void>;
+  /** The run as it is. */
+  now(): RunRecord;
   /** The run as it is, which is not recorded any more: the next start finds what was. */
   leave(error: string): RunRecord;
   /** It has not got its turn: as if it had never been asked for, or, when an earlier node has begun it, as that has left it. Never rejects. */
@@ -77,6 +79,7 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     async failed(error) {
       await tell(record(false, error));
     },
+    now: () => record(false, null),
     leave(error) {
       left = true;
       return record(false, error);

@@ -67,6 +67,8 @@ export interface Runner {
    * @throws CommandError (ProcedureError) when there is none, or it has not ended by then.
    */
   wait(uuid: string, bound: number): Promise<RunRecord>;
+  /** What runs, or waits for its turn: that has no events yet. */
+  underWay(): readonly { readonly by: string; readonly run: RunRecord }[];
   /** Whether a procedure of this group runs or waits. */
   busy(group: string): boolean;
   /** Takes no new procedures and waits for those under way, at most `timeout` ms; then they are left as they are, for the next start to go on with. */
@@ -81,7 +83,10 @@ const UNDO_BOUND = 30_000;
 /** The one place where procedures run: at most one at a time for each group, in the order in which they came. */
 export function createRunner(context: Context): Runner {
   const lock = createGroupLock();
-  const active = new Map<string, Promise<RunRecord>>();
+  const active = new Map<
+    string,
+    { readonly by: string; readonly journal: Journal; readonly done: Promise<RunRecord> }
+  >();
   const waiting = new Map<string, { readonly uuid: string; readonly done: Promise<RunRecord> }>();
   const leaving = new AbortController();
   let stopped = false;
@@ -92,7 +97,7 @@ export function createRunner(context: Context): Runner {
       if (procedure.once !== undefined) waiting.delete(procedure.once);
       return carryOut(procedure, journal, { ...context, by }, leaving.signal);
     });
-    active.set(uuid, done);
+    active.set(uuid, { by, journal, done });
     void done.finally(() => active.delete(uuid));
     if (procedure.once !== undefined) waiting.set(procedure.once, { uuid, done });
     return { uuid, done };
@@ -108,20 +113,22 @@ export function createRunner(context: Context): Runner {
     },
     resume: (record, procedure) => start(procedure, record.uuid, 'the node, started again', record),
     async wait(uuid, bound) {
-      const running = active.get(uuid);
+      const running = active.get(uuid)?.done;
       const record = await (running ? within(bound, `Procedure (${uuid})`, running) : context.store.run(uuid));
       if (record?.finished) return record;
       const why = record ? 'has not ended, and is not under way in this node' : 'was not found';
       throw new CommandError('ProcedureError', `Procedure (${uuid}) ${why}.`);
     },
+    underWay: () => [...active.values()].map(({ by, journal }) => ({ by, run: journal.now() })),
     busy: group => lock.held(group),
     async stop(timeout) {
       stopped = true;
-      await within(timeout, 'the procedures under way', Promise.all(active.values())).catch(() => {
+      const ended = () => Promise.all([...active.values()].map(({ done }) => done));
+      await within(timeout, 'the procedures under way', ended()).catch(() => {
         context.log.warn(`stopped while ${active.size} procedures were under way: the next start goes on with them`);
       });
       leaving.abort(new Left());
-      await Promise.all(active.values());
+      await ended();
     },
   };
 }

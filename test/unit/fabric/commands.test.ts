@@ -69,6 +69,7 @@ describe('the command table', () => {
       'dump.sharding_information connector_version=null patterns=',
       'event.trigger event locks=null args=null kwargs=null',
       'event.wait_for_procedures proc_uuids=null',
+      'event.under_way',
       'event.log group_id=null limit=50',
       'statistics.node',
       'statistics.group group_id=null',
