@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { declareFaulty } from '../../src/fabric/procedures/declare-faulty.js';
 import { createFakeFabric, type FakeFabric, UUIDS } from '../fakes/fake-fabric.js';
 
 /** The classic rule of `threat.report_error`, with its defaults: 300 reports of 50 clients within 60 seconds. */
@@ -107,5 +108,23 @@ describe('threat.report_error', () => {
     await node.fabric.call('server.set_status', UUIDS[0], 'SPARE');
     await report(burst(1, 1), UUIDS[0]);
     expect(await statusOf(UUIDS[0])).toBe(1);
+  });
+
+  it('goes on with the failover of a primary that a killed node had marked, though its reports are forgotten', async () => {
+    node = await createFakeFabric();
+    await node.fabric.stop();
+    const group = await node.store.group('my_group');
+    if (!group) throw new Error('no group');
+    const servers = group.servers.map(each => (each.uuid === UUIDS[2] ? { ...each, status: 0 as const } : each));
+    await node.store.saveGroup({ ...group, servers });
+    const report = { group: 'my_group', server: UUIDS[2], reporter: 'app', error: '2013' };
+    const { name, data } = declareFaulty({
+      ...report,
+      ...{ updateOnly: false, respectFailoverInterval: true, byReports: true },
+    });
+    const run = { uuid: 'left', procedure: name, group: 'my_group', step: 0, data: JSON.stringify(data) };
+    await node.store.saveRun({ ...run, finished: false, error: null, events: [] });
+    await node.fabric.start();
+    expect(UUIDS.slice(0, 2)).toContain((await node.store.group('my_group'))?.primary);
   });
 });

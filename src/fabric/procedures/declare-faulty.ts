@@ -83,7 +83,9 @@ export const markFaulty: Step<Declaration> = {
   },
 };
 
+/** Of a primary that is FAULTY nobody asks again: a killed node may have marked it, and forgotten the reports. */
 async function stillCondemned(group: GroupRecord, server: ServerRecord, context: StepContext): Promise<boolean> {
+  if (server.uuid === group.primary && server.status === STATUS_FAULTY) return true;
   const count = await context.store.countReports(server.uuid, reportsFrom(group, context));
   return condemned(count, group, server, context);
 }
