@@ -30,6 +30,7 @@ const io: Io = {
   cwd: process.cwd(),
   out: text => process.stdout.write(text),
   err: text => (process.connected ? tell({ err: text }) : process.stderr.write(text)),
+  watched: process.stderr.isTTY === true,
   input: () => text(process.stdin),
   terminal: process.stdin.isTTY ? process.stdin : null,
   signal: () =>

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { FabricRpc } from '../client/fabric-rpc.js';
+import { askedBy } from '../fabric/commands/define.js';
 import type { Config } from '../fabric/config-file.js';
 import type { XmlRpcValue } from '../wire/xmlrpc.js';
 import { type CommandLine, lastValue } from './arguments.js';
@@ -11,11 +12,15 @@ import { readPassword, withSecrets } from './new-password.js';
 import { formatJson, formatReply } from './output.js';
 import { askHidden } from './prompt.js';
 import { readFile } from './read-file.js';
+import { showSteps } from './steps.js';
 
 /** Sends a command to the node and shows its answer. */
 
 /** A change waits for others of its group and for servers; the original has no bound at all. */
 const TIMEOUT_MS = 600_000;
+const LOOK_TIMEOUT_MS = 5_000;
+/** An operator may ask for all groups: of a hundred thousand that is some 50 MB. */
+const ANSWER_LIMIT = 512 * 1024 * 1024;
 
 /** @returns the exit status. @throws CliError when there is no answer. */
 export async function callNode(
@@ -29,9 +34,14 @@ export async function callNode(
   const tls = tlsOf(config);
   const caller = await account(line, config, io);
   const complete = await withSecrets(command, args, line, io);
-  const rpc = new FabricRpc([{ host, port, tls, ...caller }], TIMEOUT_MS);
+  const node = { host, port, tls, ...caller };
+  const rpc = new FabricRpc([node], TIMEOUT_MS, ANSWER_LIMIT);
+  const watch = new FabricRpc([node], LOOK_TIMEOUT_MS);
+  const end =
+    isLong(command, args) && io.watched && !line.flags.has('json') ? follow(command, caller, watch, io) : () => {};
   try {
     const reply = await rpc.ask(command.name, complete);
+    end();
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
     if (reply.error === '') return 0;
     io.err(`${adviceForRefusal(reply, command)}\n`);
@@ -39,8 +49,19 @@ export async function callNode(
   } catch (error) {
     throw failedCall(error, `${host}:${port}`);
   } finally {
+    end();
+    watch.close();
     rpc.close();
   }
+}
+
+/** A change that is waited for. */
+function isLong({ params }: CliCommand, args: readonly XmlRpcValue[]): boolean {
+  return args[params.findIndex(({ name }) => name === 'synchronous')] === true;
+}
+
+function follow({ name }: CliCommand, { user = '' }: { readonly user?: string | undefined }, rpc: FabricRpc, io: Io) {
+  return showSteps({ askedBy: askedBy(name, { user }), look: () => rpc.ask('event.under_way', []), show: io.err });
 }
 
 /** A node's own configuration has its certificate: that is as good as any name in it, for the node may well be called as 127.0.0.1. */

@@ -9,6 +9,8 @@ export interface Io {
   readonly cwd: string;
   out(text: string): void;
   err(text: string): void;
+  /** Whether somebody sees at once what goes to `err`. */
+  readonly watched: boolean;
   /** All of stdin, as text. */
   input(): Promise<string>;
   /** Whoever sits in front of it; null: nobody. */

@@ -27,7 +27,9 @@ export function formatJson({ fabricUuid, ttl, error, resultSets }: DecodedReply)
 function formatTable({ columns, rows }: DecodedResultSet, declared: readonly { readonly type: ColumnType }[]): string {
   const cells = rows.map(row => row.map((cell, index) => formatCell(cell, declared[index]?.type)));
   const names = columns.map(printable);
-  const widths = names.map((name, index) => Math.max(name.length, ...cells.map(row => row[index]?.length ?? 0)));
+  const widths = names.map((name, index) =>
+    cells.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), name.length),
+  );
   const rule = widths.map(width => '-'.repeat(width));
   return [names, rule, ...cells]
     .map(row => `${row.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(' ')}\n`)

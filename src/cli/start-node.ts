@@ -15,11 +15,13 @@ export async function startNode(config: Config, io: Io): Promise<number> {
   log.info(config.file === null ? 'There is no configuration file.' : `The configuration is ${config.file}.`);
   for (const note of config.notes) log.warn(note);
   if (config.logging.file !== null) io.onHangUp(() => log.reopen());
-  // Asked for first, so that a signal during the start is not lost.
+  // Asked for first: it also ends a start that takes long, because the store does not answer or a killed node has left much to do.
   const signal = io.signal();
-  await start(fabric, log);
-  io.started();
-  const received = await Promise.race([signal, fabric.stopped()]);
+  let received = await Promise.race([signal, start(fabric, log)]);
+  if (!received) {
+    io.started();
+    received = await Promise.race([signal, fabric.stopped()]);
+  }
   if (received) log.info(`Stopping, because of ${received}.`);
   await fabric.stop();
   return received === 'SIGINT' ? 130 : 0;
@@ -30,6 +32,7 @@ async function start(fabric: Fabric, log: Log): Promise<void> {
     await fabric.start();
   } catch (cause) {
     const { code = '', message } = cause as NodeJS.ErrnoException;
+    if (code === 'ABORT_ERR') return log.info(message);
     log.error(`The node could not start: ${message}`);
     throw new CliError(`The node could not start: ${message}`, ADVICE[code] ?? 'The log has the details.', { cause });
   }

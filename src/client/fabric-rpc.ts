@@ -11,9 +11,12 @@ export class FabricRpc {
   readonly #timeout: number;
   #current = 0;
 
-  /** @param timeout ms for one call to one node. */
-  constructor(nodes: readonly FabricNode[], timeout: number) {
-    this.#endpoints = nodes.map(node => new RpcEndpoint(node));
+  /**
+   * @param timeout ms for one call to one node.
+   * @param limit bytes that an answer may have; enough for a client's questions if not given.
+   */
+  constructor(nodes: readonly FabricNode[], timeout: number, limit?: number) {
+    this.#endpoints = nodes.map(node => new RpcEndpoint(node, limit));
     this.#timeout = timeout;
   }
 

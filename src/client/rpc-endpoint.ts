@@ -5,8 +5,8 @@ import type { FabricNode } from './fabric-nodes.js';
 
 /** One Fabric node's XML-RPC endpoint over HTTP or HTTPS: keep-alive, digest authentication, a deadline and a size limit for every call. */
 
-/** A group's topology is a few hundred bytes; more than this is no answer to our questions. */
-const MAX_BODY = 1024 * 1024;
+/** A group's topology is a few hundred bytes; more than this is no answer to a client's questions. */
+const CLIENTS_LIMIT = 1024 * 1024;
 
 /** The node answered, but not with a reply: wrong account, no permission, not a Fabric node. */
 export class HttpRefusal extends Error {
@@ -31,12 +31,15 @@ export class RpcEndpoint {
   readonly name: string;
   readonly #node: FabricNode;
   readonly #agent: Agent;
+  readonly #limit: number;
   #challenge: Challenge | null = null;
   #uses = 0;
   #closed = false;
 
-  constructor(node: FabricNode) {
+  /** @param limit bytes that an answer may have. */
+  constructor(node: FabricNode, limit = CLIENTS_LIMIT) {
     this.#node = node;
+    this.#limit = limit;
     const sockets = { keepAlive: true, maxSockets: 8 };
     this.#agent = node.tls ? new TlsAgent({ ...sockets, ...node.tls }) : new Agent(sockets);
     this.name = node.host.includes(':') ? `[${node.host}]:${node.port}` : `${node.host}:${node.port}`;
@@ -102,21 +105,21 @@ export class RpcEndpoint {
       const timer = setTimeout(() => outgoing.destroy(timeoutError(this.name)), left);
       outgoing.on('error', reject);
       outgoing.on('close', () => clearTimeout(timer));
-      outgoing.on('response', response => readAnswer(response).then(resolve, reject));
+      outgoing.on('response', response => readAnswer(response, this.#limit).then(resolve, reject));
       outgoing.end(body);
     });
     return { answer: answered, onKeptSocket: () => outgoing.reusedSocket };
   }
 }
 
-async function readAnswer(response: IncomingMessage): Promise<Answer> {
+async function readAnswer(response: IncomingMessage, limit: number): Promise<Answer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY) {
+    if (size > limit) {
       response.destroy();
-      throw new HttpRefusal(response.statusCode ?? 0, `the answer is larger than ${MAX_BODY} bytes`);
+      throw new HttpRefusal(response.statusCode ?? 0, `the answer is larger than ${limit} bytes`);
     }
     chunks.push(chunk);
   }

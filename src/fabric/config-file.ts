@@ -81,6 +81,7 @@ export function loadConfig(sources: ConfigSources): Config {
     }
   }
   implyStorage(given);
+  noteSyslog(given, notes);
   const values = new Map([...given].map(([name, setting]) => [name, checkedValue(setting)]));
   const sections = new Set([...(ini?.sections ?? []), ...[...given.values()].map(({ section }) => section)]);
   return {
@@ -214,6 +215,17 @@ function implyStorage(given: Map<string, Setting>): void {
   }
 }
 
+/** The original could write there; its file must not keep anybody from calling a node. */
+function noteSyslog(given: ReadonlyMap<string, Setting>, notes: string[]): void {
+  const url = given.get('logging.url');
+  if (!url || !SYSLOG.test(url.value)) return;
+  notes.push(
+    `${url.at}: [logging] url ${url.value} has no effect: this node logs to stderr or to a file, and now to stderr.`,
+  );
+}
+
+const SYSLOG = /^syslog:/i;
+
 type Tree = { [name: string]: ConfigValue | Tree };
 
 /** A section that is there counts, even an empty one: it is what turns the MySQL protocol on. */
@@ -258,7 +270,7 @@ const LOCAL: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': 
 function loggingOf(values: ReadonlyMap<string, ConfigValue>, ini: IniFile | null, dir: string): Config['logging'] {
   const level = String(values.get('logging.level') ?? 'INFO').toUpperCase() as LogLevel;
   const url = String(values.get('logging.url') ?? 'stderr');
-  if (/^stderr$/i.test(url)) return { level, file: null };
+  if (/^stderr$/i.test(url) || SYSLOG.test(url)) return { level, file: null };
   if (/^file:\/\/\//i.test(url)) return { level, file: fileURLToPath(url) };
   const logdir = ini?.entries.find(({ section, key }) => section === DEFAULT_SECTION && key === 'logdir')?.value ?? '';
   return { level, file: resolve(dir, logdir, url.replace(/^file:(\/\/)?/i, '')) };

@@ -60,7 +60,7 @@ const logging: readonly ConfigKey[] = [
     key: 'url',
     doc: 'stderr, or file: and a path; a relative one is below logdir of [DEFAULT].',
     default: 'stderr',
-    problem: value => (/^(stderr$|file:.)/i.test(String(value)) ? null : 'must be stderr or file:<path>'),
+    problem: value => (/^(stderr$|file:.|syslog:)/i.test(String(value)) ? null : 'must be stderr or file:<path>'),
   },
 ];
 

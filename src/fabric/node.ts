@@ -15,7 +15,7 @@ import { formatAddress, parseAddress } from './model.js';
 import { type FabricOptions, MYSQL_PORT, XMLRPC_PORT } from './option-table.js';
 import { type FabricNodeOptions, parseFabricOptions } from './options.js';
 import { recoverRuns } from './procedures/recover.js';
-import { createRunner } from './procedures/run.js';
+import { createRunner, type Runner } from './procedures/run.js';
 import { createReplication } from './replication/admin-connection.js';
 import type { Address } from './replication/replication.js';
 import { createStatistics } from './statistics.js';
@@ -27,7 +27,10 @@ import { createStore } from './store/create.js';
 export interface Fabric {
   /** Opens the store, ends what a killed node left unfinished, watches the active groups and listens. Started twice is started. Rejects when it cannot listen. */
   start(): Promise<void>;
-  /** Ends everything, in a bounded time; procedures under way get 10 s, and are gone on with at the next start. Stopped twice is stopped. */
+  /**
+   * Ends everything, in a bounded time; procedures under way get 10 s, and are gone on with at the next start. Stopped twice is stopped. A start
+   * that is under way is given up, and rejects.
+   */
   stop(): Promise<void>;
   /** Resolves when the node has stopped, by `stop()` or by the command `manage.stop`. */
   stopped(): Promise<void>;
@@ -75,24 +78,28 @@ export function createFabric(given: FabricNodeOptions): Fabric {
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 const GRACE_MS = 10_000;
+/** For a node that is stopped in its start. */
+const START_GRACE_MS = 2_000;
 
 /** A node of these parts. */
 export function createNode(context: Context): Fabric {
   const { options } = context;
   let running: Promise<RunningNode> | undefined;
   let stopping: Promise<void> = Promise.resolve();
+  let leaving = new AbortController();
   const waiting: (() => void)[] = [];
   let address = configuredAddress(options);
 
-  const startOnce = async (): Promise<RunningNode> => {
+  const startOnce = async (signal: AbortSignal): Promise<RunningNode> => {
     await stopping;
-    const node = await startNode(context, () => void stop());
+    const node = await startNode(context, () => void stop(), signal);
     address = node.address;
     return node;
   };
   const stop = async (): Promise<void> => {
     const node = running;
     running = undefined;
+    leaving.abort(stoppedEarly());
     if (node) stopping = node.then(started => started.stop()).catch(() => {});
     await stopping;
     for (const tell of waiting.splice(0)) tell();
@@ -107,7 +114,10 @@ export function createNode(context: Context): Fabric {
       return address;
     },
     async start() {
-      running ??= startOnce();
+      if (!running) {
+        leaving = new AbortController();
+        running = startOnce(leaving.signal);
+      }
       const attempt = running;
       try {
         await attempt;
@@ -128,22 +138,26 @@ export function createNode(context: Context): Fabric {
   };
 }
 
+const stoppedEarly = () =>
+  Object.assign(new Error('This Fabric node was stopped before it had started.'), { code: 'ABORT_ERR' });
+
 interface RunningNode {
   readonly commandContext: CommandContext;
   readonly address: FabricAddress;
   stop(): Promise<void>;
 }
 
-async function startNode(context: Context, shutDown: () => void): Promise<RunningNode> {
+/** @param leaving ends the start, which then leaves nothing open. */
+async function startNode(context: Context, shutDown: () => void, leaving: AbortSignal): Promise<RunningNode> {
   const { store, options, log } = context;
   const runner = createRunner(context);
   try {
-    await store.open();
+    await store.open(leaving);
     if (!hasSuperadmin(options, store.users)) throw new Error(NOBODY);
-    await recoverRuns(context, runner);
+    await recover(context, runner, leaving);
   } catch (error) {
     await store.close().catch(() => {});
-    throw error;
+    throw leaving.aborted ? leaving.reason : error;
   }
   const detector = createDetector(context, runner);
   const statistics = createStatistics(context);
@@ -178,6 +192,19 @@ async function startNode(context: Context, shutDown: () => void): Promise<Runnin
     await stop();
     throw error;
   }
+}
+
+/** Whoever stops the node meanwhile need not wait: what is not done by then, the next start goes on with. */
+async function recover(context: Context, runner: Runner, leaving: AbortSignal): Promise<void> {
+  let left: Promise<void> | undefined;
+  const leave = () => {
+    left = runner.stop(START_GRACE_MS);
+  };
+  leaving.addEventListener('abort', leave, { once: true });
+  if (!leaving.aborted) await recoverRuns(context, runner);
+  leaving.removeEventListener('abort', leave);
+  await left;
+  leaving.throwIfAborted();
 }
 
 const NOBODY =

@@ -4,19 +4,14 @@
 export interface ReportThresholds {
   readonly notifications: number;
   readonly notificationClients: number;
-  /** Seconds. */
-  readonly notificationInterval: number;
 }
 
-/** The classic rule: enough reports, of enough different reporters, young enough. */
+/** The classic rule: enough reports, of enough different reporters. */
 export function reportsCondemn(
-  reports: readonly { readonly reporter: string; readonly at: number }[],
-  { notifications, notificationClients, notificationInterval }: ReportThresholds,
-  now: number,
+  { reports, reporters }: { readonly reports: number; readonly reporters: number },
+  { notifications, notificationClients }: ReportThresholds,
 ): boolean {
-  const young = reports.filter(({ at }) => at >= now - notificationInterval * 1000);
-  const reporters = new Set(young.map(({ reporter }) => reporter));
-  return young.length >= notifications && reporters.size >= notificationClients;
+  return reports >= notifications && reporters >= notificationClients;
 }
 
 /** What a witness, another server of the group, says of the primary: it hears from it, it does not, or nothing can be learnt from it. */

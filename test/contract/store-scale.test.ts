@@ -73,6 +73,31 @@ async function costs(count: number) {
   return found;
 }
 
+it('costs the same for a flood of reports and for their runs, however many reports there are already', async () => {
+  const file = join(folder, 'reports.sqlite');
+  await writeManyGroups(file, 1);
+  const { store, cost } = counting(createSqliteDatabase({ file }));
+  await store.open();
+  const server = groupNumber(0).servers[0]?.uuid ?? '';
+  const flood = async (count: number, at: number) => {
+    const report = (n: number) => ({ server, reporter: `app ${n % 50}`, error: '2013', at });
+    await Promise.all(Array.from({ length: count }, (_, n) => store.addReport(report(n), 0)));
+    const ended = { group: groupName(0), step: 1, data: '{}', finished: true, error: null, events: [] };
+    const run = (n: number) => ({ uuid: `${at} ${n}`, procedure: 'threat.report_error', ...ended });
+    await Promise.all(Array.from({ length: count }, (_, n) => store.noteRun(run(n))));
+  };
+  const few = await cost(() => flood(200, 1));
+  // The reports are written, pruned by age and number, and counted; the runs get a place and are written.
+  expect(few.statements).toBeLessThanOrEqual(7);
+  expect(few.rows).toBeLessThanOrEqual(3);
+  await flood(9_000, 2);
+  const many = await cost(() => flood(200, 3));
+  expect(many.statements).toBeLessThanOrEqual(few.statements + 2);
+  expect(many.rows).toBeLessThanOrEqual(few.rows + 1);
+  expect((await store.countReports(server, 0)).reports).toBe(9_400);
+  await store.close();
+});
+
 it('costs the same for each change and nothing for reading, however many groups there are', async () => {
   const few = await costs(100);
   expect(few).toMatchObject({ rowsPerGroup: 4, reading: { statements: 0, rows: 0 } });

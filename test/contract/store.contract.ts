@@ -79,7 +79,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.group('g')).toBeUndefined();
       expect(await store.groupOfServer(uuidOf(1))).toBeUndefined();
       expect(await store.unfinishedRuns()).toEqual([]);
-      expect(await store.reports(uuidOf(1), 0)).toEqual([]);
+      expect(await store.countReports(uuidOf(1), 0)).toEqual({ reports: 0, reporters: 0 });
     });
 
     it('gives back what was stored, ordered by id and by uuid', async () => {
@@ -176,37 +176,51 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(created.servers).toEqual([server(1)]);
     });
 
-    it('keeps reports by server and time, and forgets those of a removed server', async () => {
+    it('counts reports by server and time, and forgets those of a removed server', async () => {
       const created = await store.createGroup(group('g', [server(1), server(2)]));
-      const report = (n: number, at: number) => ({ server: uuidOf(n), reporter: 'app', error: '2013', at });
-      for (const [n, at] of [
-        [1, 1_000],
-        [1, 2_000],
-        [2, 1_500],
-        [9, 1_500],
-      ] as const)
-        await store.addReport(report(n, at));
-      expect(await store.reports(uuidOf(1), 1_000)).toEqual([report(1, 1_000), report(1, 2_000)]);
-      expect(await store.reports(uuidOf(1), 1_001)).toEqual([report(1, 2_000)]);
-      expect(await store.reports(uuidOf(9), 0)).toEqual([]);
+      const add = (n: number, at: number, since: number, reporter = 'app') =>
+        store.addReport({ server: uuidOf(n), reporter, error: "it's gone", at }, since);
+      expect(await add(1, 1_000, 0)).toEqual({ reports: 1, reporters: 1 });
+      expect(await add(1, 2_000, 1_000, "o'app")).toEqual({ reports: 2, reporters: 2 });
+      expect(await add(1, 2_000, 1_001)).toEqual({ reports: 2, reporters: 2 });
+      expect(await add(2, 1_500, 0)).toEqual({ reports: 1, reporters: 1 });
+      expect(await add(9, 1_500, 0)).toEqual({ reports: 0, reporters: 0 });
+      expect(await store.countReports(uuidOf(1), 1_000)).toEqual({ reports: 3, reporters: 2 });
+      expect(await store.countReports(uuidOf(1), 2_001)).toEqual({ reports: 0, reporters: 0 });
       const saved = await store.saveGroup({ ...created, servers: [server(2)] });
       await store.saveGroup({ ...saved, servers: [server(1), server(2)] });
-      expect(await store.reports(uuidOf(1), 0)).toEqual([]);
-      expect(await store.reports(uuidOf(2), 0)).toEqual([report(2, 1_500)]);
+      expect(await store.countReports(uuidOf(1), 0)).toEqual({ reports: 0, reporters: 0 });
+      expect(await store.countReports(uuidOf(2), 0)).toEqual({ reports: 1, reporters: 1 });
+      await store.forgetReports(uuidOf(2));
+      expect(await store.countReports(uuidOf(2), 0)).toEqual({ reports: 0, reporters: 0 });
+    });
+
+    it('tells each of a flood of reports how many there are, itself included', async () => {
+      await store.createGroup(group('g', [server(1), server(2)]));
+      const counts = await Promise.all(
+        Array.from({ length: 40 }, (_, n) =>
+          store.addReport({ server: uuidOf(1 + (n % 2)), reporter: `app ${n % 8}`, error: '2013', at: 1_000 }, 500),
+        ),
+      );
+      for (const [n, { reports }] of counts.entries()) expect(reports).toBeGreaterThan(n / 2);
+      expect(counts.slice(-2)).toEqual([
+        { reports: 20, reporters: 4 },
+        { reports: 20, reporters: 4 },
+      ]);
     });
 
     it('bounds the reports it keeps, by age and by number', async () => {
       await store.createGroup(group('g', [server(1)]));
       const report = (at: number) => ({ server: uuidOf(1), reporter: 'app', error: '', at });
-      await store.addReport(report(0));
-      await store.addReport(report(3_600_001));
-      expect(await store.reports(uuidOf(1), 0)).toEqual([report(3_600_001)]);
+      await store.addReport(report(0), 0);
+      await store.addReport(report(3_600_001), 0);
+      expect((await store.countReports(uuidOf(1), 0)).reports).toBe(1);
       for (let flood = 0; flood < 30; flood += 1) {
-        await Promise.all(Array.from({ length: 500 }, () => store.addReport(report(3_600_002))));
+        await Promise.all(Array.from({ length: 500 }, () => store.addReport(report(3_600_002), 3_600_000)));
       }
-      const kept = await store.reports(uuidOf(1), 0);
-      expect(kept.length).toBeGreaterThanOrEqual(9_000);
-      expect(kept.length).toBeLessThanOrEqual(10_001);
+      const { reports: kept } = await store.countReports(uuidOf(1), 0);
+      expect(kept).toBeGreaterThanOrEqual(9_000);
+      expect(kept).toBeLessThanOrEqual(10_001);
     });
 
     it('keeps runs, and tells the unfinished ones', async () => {
@@ -237,6 +251,14 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.run('promoted')).toBeDefined();
       expect(await store.run('report-0')).toBeUndefined();
       expect(await store.run('report-1209')).toBeDefined();
+    });
+
+    it('keeps the latest of the runs that are only noted, in floods', async () => {
+      const noted = (n: number) => run(`noted-${n}`, { procedure: n % 3 ? 'a' : 'b', finished: true });
+      for (let flood = 0; flood < 6; flood += 1)
+        await Promise.all(Array.from({ length: 450 }, (_, n) => store.noteRun(noted(flood * 450 + n))));
+      expect(await store.run('noted-1')).toBeUndefined();
+      for (const n of [2_699, 2_698, 1_300, 0, 3]) expect(await store.run(`noted-${n}`)).toEqual(noted(n));
     });
 
     it('keeps decisions in their order, by group', async () => {
@@ -358,7 +380,7 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
         primarySince: 1_795_290_654_123,
         baseline: 'a:1-3,b:1',
       });
-      await store.addReport({ server: uuidOf(1), reporter: 'app', error: "it's gone", at: 5 });
+      await store.addReport({ server: uuidOf(1), reporter: 'app', error: "it's gone", at: 5 }, 0);
       const ended = run('r1', { step: 2, finished: true, error: 'GroupError: no.', data: '{"a":"\\\\"}' });
       await store.saveRun(ended);
       await store.addDecision(decision('kept'));
@@ -369,9 +391,7 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
       expect((await store.counts('command')).map(({ total }) => total)).toEqual([7]);
       expect(await store.groups()).toEqual([created]);
       expect(store.revision).toBe(revision);
-      expect(await store.reports(uuidOf(1), 0)).toEqual([
-        { server: uuidOf(1), reporter: 'app', error: "it's gone", at: 5 },
-      ]);
+      expect(await store.countReports(uuidOf(1), 0)).toEqual({ reports: 1, reporters: 1 });
       expect(await store.run('r1')).toEqual(ended);
       const saved = await store.saveGroup({ ...created, description: null });
       expect(saved.version).toBeGreaterThan(created.version);

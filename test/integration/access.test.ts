@@ -153,7 +153,7 @@ describe('who may come in', () => {
 it('the audit trail names who asked', async () => {
   await add('boss', 'superadmin');
   expect(await statusOf('boss', 'boss-pw', 'group.promote', 'my_group', '127.0.0.1:34002')).toBe(200);
-  const askedBy = (await node.fabric.call('event.log')).rows.map(row => row.asked_by);
+  const askedBy = (await node.fabric.call('event.log', 'my_group')).rows.map(row => row.asked_by);
   expect(new Set(askedBy)).toEqual(new Set(['group.promote by boss']));
 });
 

@@ -117,7 +117,10 @@ describe('what hinders it', () => {
     expect(err).toMatch(/The node ended as it started \(SIGKILL\)\.\nIts log .*node\.log says why/);
   });
 
-  it('or who interrupts it leaves no node behind', async () => {
+  it.each([
+    ['or who interrupts it leaves no node behind', ['--daemonize'], 'SIGINT', 130],
+    ['does not keep a node in the foreground from hearing SIGTERM', [], 'SIGTERM', 0],
+  ] as const)('%s', async (_title, daemonize, signal, status) => {
     // A store that never answers.
     const silent = createServer();
     let connections = 0;
@@ -137,11 +140,11 @@ describe('what hinders it', () => {
     const { port: deaf } = silent.address() as { port: number };
     writeFileSync(join(dir, 'store-password'), 'x');
     const storage = [`storage.type=mysql`, `storage.address=127.0.0.1:${deaf}`, 'storage.password_file=store-password'];
-    const words = ['manage', 'start', '--daemonize', ...storage.flatMap(param => ['--param', param])];
+    const words = ['manage', 'start', ...daemonize, ...storage.flatMap(param => ['--param', param])];
     const process = new CliProcess(words, { cwd: dir });
     await called;
-    process.signal('SIGINT');
-    expect((await process.ended()).status).toBe(130);
+    process.signal(signal);
+    expect((await process.ended()).status).toBe(status);
     await soon(() => connections).toBe(0);
     silent.close();
   });

@@ -84,6 +84,15 @@ describe('HTTPS', () => {
     expect(await asked({ ...fabric, sslCert: strange.cert, sslKey: strange.key })).toMatch(/ECONNRESET|EPIPE/);
   });
 
+  it('has nothing against a client that has a certificate, where no authority is named', async () => {
+    const endpoint = { address: '127.0.0.1:0', password: 'secret', sslCert: file('cert'), sslKey: file('key') };
+    const other = await createFakeFabric({ protocol: { xmlrpc: endpoint } });
+    const fabric = { host, port: other.fabric.address.xmlrpc.port, ...account, sslCa: file('ca') };
+    for (const { cert, key } of [client, strange])
+      expect(await asked({ ...fabric, sslCert: cert, sslKey: key })).toBe('my_group');
+    await other.fabric.stop();
+  });
+
   it('keeps silent clients off, and ends with the node', async () => {
     const endpoint = { address: '127.0.0.1:0', disableAuthentication: true, headersTimeout: 0.3 };
     const xmlrpc = { ...endpoint, sslCert: file('cert'), sslKey: file('key') };

@@ -232,6 +232,19 @@ describe('authentication', () => {
   });
 });
 
+describe('generic clients', () => {
+  it('are told what there is, as plain values', async () => {
+    const told = async (method: string, ...params: string[]) =>
+      decodeReply((await post(encodeCall(method, params))).body);
+    expect(await told('system.listMethods')).toContain('group.add');
+    expect(await told('system.methodHelp', 'manage.ping')).toBe('Check whether the node answers.');
+    expect(await told('system.methodSignature', 'manage.ping')).toEqual([['array']]);
+    expect(await faultOf(encodeCall('system.methodHelp', ['group.nosuch']))).toBe(
+      'method "group.nosuch" is not supported',
+    );
+  });
+});
+
 describe('calls that are none', () => {
   it('are answered with fault 1', async () => {
     expect(await faultOf(encodeCall('_some_nonexisting_method', []))).toBe(

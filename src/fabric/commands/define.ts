@@ -141,7 +141,7 @@ export function procedure<const P extends readonly Param[]>(declaration: Procedu
       const plan = await declaration.plan(args as Args<P>, context);
       const { uuid, done } =
         'steps' in plan
-          ? context.runner.run(plan, caller.user === '' ? name : `${name} by ${caller.user}`)
+          ? context.runner.run(plan, askedBy(name, caller))
           : { uuid: plan.uuid, done: Promise.resolve(plan) };
       if (!args.synchronous) void done.then(({ error }) => error !== null && context.statistics.failed(name));
       return args.synchronous ? outcome(await done) : [{ columns: [column('uuid', 'string')], rows: [[uuid]] }];
@@ -149,17 +149,21 @@ export function procedure<const P extends readonly Param[]>(declaration: Procedu
   };
 }
 
+/** Who asked for it, as the node's decisions tell. */
+export const askedBy = (command: string, { user }: Pick<Caller, 'user'>): string =>
+  user === '' ? command : `${command} by ${user}`;
+
 /** The two result sets of a run that has ended. @throws CommandError when it failed. */
 export function outcome(run: RunRecord): readonly ResultSet[] {
   if (run.error !== null) throw recordedError(run.error);
   return [
     { columns: OUTCOME, rows: [[run.uuid, true, true, true]] },
-    {
-      columns: HISTORY,
-      rows: run.events.map(({ state, success, at, description }) => [state, success, at / 1_000, description]),
-    },
+    { columns: HISTORY, rows: historyRows(run) },
   ];
 }
+
+export const historyRows = ({ events }: RunRecord): ResultSet['rows'] =>
+  events.map(({ state, success, at, description }) => [state, success, at / 1_000, description]);
 
 /** A run's error is recorded as the wire shows it, `kind: message`. */
 function recordedError(line: string): CommandError {

@@ -4,7 +4,18 @@ import { declareFaulty } from '../procedures/declare-faulty.js';
 import { requireGroup } from '../procedures/group-record.js';
 import { promote } from '../procedures/promote.js';
 import type { Caller } from '../roles.js';
-import { type Command, type CommandContext, column, dispatch, HISTORY, OUTCOME, outcome, read } from './define.js';
+import {
+  askedBy,
+  type Command,
+  type CommandContext,
+  column,
+  dispatch,
+  HISTORY,
+  historyRows,
+  OUTCOME,
+  outcome,
+  read,
+} from './define.js';
 
 /** Events that start procedures, the procedures themselves, and what the node has decided. */
 
@@ -14,7 +25,7 @@ const UUID = column('uuid', 'string');
 async function failOver(
   [id = '']: readonly (string | undefined)[],
   context: CommandContext,
-  { user }: Caller,
+  caller: Caller,
 ): Promise<readonly string[]> {
   const group = await requireGroup(context, id);
   const primary = group.servers.find(({ uuid }) => uuid === group.primary);
@@ -25,7 +36,7 @@ async function failOver(
           ...{ updateOnly: false, respectFailoverInterval: false },
         })
       : promote({ group: id, candidate: null, updateOnly: false });
-  return [context.runner.run(procedure, `event.trigger FAIL_OVER${user === '' ? '' : ` by ${user}`}`).uuid];
+  return [context.runner.run(procedure, askedBy('event.trigger FAIL_OVER', caller)).uuid];
 }
 
 type Handler = (
@@ -120,8 +131,25 @@ export const eventCommands = [
   waitForProcedures,
 
   read({
+    name: 'event.under_way',
+    doc: 'The procedures that are under way, and the steps of each so far; one without any waits for its turn.',
+    params: [],
+    sets: [
+      [UUID, column('procedure', 'string'), column('group_id', 'string'), column('asked_by', 'string')],
+      [UUID, ...HISTORY],
+    ],
+    run: async (_args, { runner }) => {
+      const all = runner.underWay();
+      return [
+        all.map(({ by, run }) => [run.uuid, run.procedure, run.group, by]),
+        all.flatMap(({ run }) => historyRows(run).map(row => [run.uuid, ...row])),
+      ];
+    },
+  }),
+
+  read({
     name: 'event.log',
-    doc: 'What the node has decided, when, who asked for it, and why; the latest last.',
+    doc: 'What the node has decided and operators have changed, when, who asked for it, and why; the latest last.',
     params: [
       { name: 'group_id', doc: 'Only of this group, also one that is no more.', type: 'string', default: null },
       { name: 'limit', doc: 'So many of the latest.', type: 'int', default: LOG_LIMIT },
@@ -143,7 +171,7 @@ export const eventCommands = [
       return [
         decisions.map(({ at, group: id, server, event, by, sentence }) => [
           at / 1_000,
-          id,
+          id === '' ? null : id,
           server,
           event,
           by,

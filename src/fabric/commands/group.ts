@@ -1,15 +1,17 @@
 import { MODE_NAMES, STATUS_NAMES } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { formatAddress, parseAddress, parseGroupId, parseMode, parseStatus, phrases } from '../model.js';
 import { demote } from '../procedures/demote.js';
 import { changeGroup, requireGroup } from '../procedures/group-record.js';
 import { addServer, removeServer } from '../procedures/membership.js';
 import { promote } from '../procedures/promote.js';
+import type { StepContext } from '../procedures/run.js';
 import { type GroupRecord, StoreConflict } from '../store/store.js';
-import { type CommandContext, column, procedure, read } from './define.js';
+import { column, procedure, read } from './define.js';
 import { HEALTH_COLUMNS, healthRow, ISSUE_COLUMNS, issuesOf } from './health.js';
 import { inspectGroup } from './inspection.js';
-import { oneStep, serverOf, valid } from './records.js';
+import { oneStep, patience, serverOf, valid } from './records.js';
 import { explain, WHY_COLUMNS } from './why.js';
 
 const GROUP_ID = { name: 'group_id', doc: 'Name of the group.', type: 'string' } as const;
@@ -22,17 +24,10 @@ const UPDATE_ONLY = {
 
 const TIMEOUT = {
   name: 'timeout',
-  doc: 'Seconds to wait for a server; [servers] unreachable_timeout if not given.',
+  doc: 'Seconds to wait for a server, at most 60; [servers] unreachable_timeout if not given.',
   type: 'float',
   default: null,
 } as const;
-
-/** ms. @throws CommandError when it cannot be waited so long. */
-function patience(seconds: number | null, { options }: CommandContext): number {
-  const given = seconds ?? options.servers.unreachableTimeout;
-  if (given > 0 && given <= 60) return given * 1_000;
-  throw new CommandError('GroupError', `Timeout (${given}) must be greater than 0 and at most 60.`);
-}
 
 /** Procedures know a server by its uuid; what names none of the group's is left as it is, for the procedure to refuse. */
 const uuidIn = (group: GroupRecord, given: string) => serverOf(group, given)?.uuid ?? given;
@@ -102,7 +97,7 @@ const lookups = [
     sets: [HEALTH_COLUMNS, ISSUE_COLUMNS],
     run: async ({ group_id: id, timeout }, context) => {
       const group = await requireGroup(context, id);
-      const findings = await inspectGroup(group, patience(timeout, context), context);
+      const findings = await inspectGroup(group, patience(timeout, 'GroupError', context) * 1_000, context);
       return [findings.map(healthRow), findings.flatMap(each => issuesOf(each, group.primary)).map(issue => [issue])];
     },
   }),
@@ -114,10 +109,27 @@ const lookups = [
     sets: [WHY_COLUMNS],
     run: async ({ group_id: id, timeout }, context) => {
       const group = await requireGroup(context, id);
-      return [await explain(group, patience(timeout, context), context)];
+      return [await explain(group, patience(timeout, 'GroupError', context) * 1_000, context)];
     },
   }),
 ] as const;
+
+/** An operator's change of a group as a whole goes into the trail like the node's own decisions. */
+function told(group: string, what: string, context: StepContext): void {
+  decided(context, { group, event: 'group', sentence: `group ${group} ${what}` });
+}
+
+const described = (description: string) => `described as '${description}'`;
+
+/** @returns false: it was so already. */
+async function setActive(id: string, active: boolean, context: StepContext): Promise<boolean> {
+  let changed = false;
+  await changeGroup(context, id, group => {
+    changed = group.active !== active;
+    return changed ? { ...group, active } : group;
+  });
+  return changed;
+}
 
 const definitions = [
   procedure({
@@ -126,14 +138,15 @@ const definitions = [
     params: [GROUP_ID, { name: 'description', doc: 'What the group is for.', type: 'string', default: null }],
     plan: async ({ group_id: given, description }) => {
       const id = valid(parseGroupId(given), 'GroupError');
-      return oneStep('group.create', id, 'create the group', async (_data, { store }) => {
+      return oneStep('group.create', id, 'create the group', async (_data, context) => {
         const empty = { active: false, primary: null, primarySince: null, baseline: null, servers: [] };
         try {
-          await store.createGroup({ id, description, ...empty });
+          await context.store.createGroup({ id, description, ...empty });
         } catch (cause) {
           if (!(cause instanceof StoreConflict)) throw cause;
           throw new CommandError('GroupError', phrases.groupExists(id), { cause });
         }
+        told(id, `was created${description === null ? '' : `, ${described(description)}`}`, context);
       });
     },
   }),
@@ -144,7 +157,14 @@ const definitions = [
     params: [GROUP_ID, { name: 'description', doc: 'The new text; none clears it.', type: 'string', default: null }],
     plan: async ({ group_id: id, description }) =>
       oneStep('group.description', id, 'change the description', async (_data, context) => {
-        await changeGroup(context, id, group => ({ ...group, description }));
+        let old: string | null = null;
+        await changeGroup(context, id, group => {
+          old = group.description;
+          return old === description ? group : { ...group, description };
+        });
+        if (old === description) return;
+        const now = description === null ? 'is not described any more' : `is ${described(description)}`;
+        told(id, old === null ? now : `${now}, and was as '${old}'`, context);
       }),
   }),
 
@@ -158,6 +178,7 @@ const definitions = [
         if (group.servers.length > 0) throw new CommandError('GroupError', phrases.groupHasServers(id));
         await context.store.deleteGroup(id, group.version);
         detector.unwatch(id);
+        told(id, 'was removed', context);
       }),
   }),
 
@@ -167,8 +188,9 @@ const definitions = [
     params: [GROUP_ID],
     plan: async ({ group_id: id }, { detector }) =>
       oneStep('group.activate', id, 'start the failure detector', async (_data, context) => {
-        await changeGroup(context, id, group => (group.active ? group : { ...group, active: true }));
+        const changed = await setActive(id, true, context);
         detector.watch(id);
+        if (changed) told(id, 'is activated: its servers are watched', context);
       }),
   }),
 
@@ -178,8 +200,9 @@ const definitions = [
     params: [GROUP_ID],
     plan: async ({ group_id: id }, { detector }) =>
       oneStep('group.deactivate', id, 'stop the failure detector', async (_data, context) => {
-        await changeGroup(context, id, group => (group.active ? { ...group, active: false } : group));
+        const changed = await setActive(id, false, context);
         detector.unwatch(id);
+        if (changed) told(id, 'is deactivated: its servers are not watched any more', context);
       }),
   }),
 ] as const;
@@ -193,7 +216,7 @@ const membership = [
       { name: 'address', doc: 'host:port of the server; port 3306 if not given.', type: 'string' },
       {
         name: 'timeout',
-        doc: 'Seconds to wait for it; the configured time if not given.',
+        doc: 'Seconds to wait for it, at most 60; the configured time if not given.',
         type: 'float',
         default: null,
       },
@@ -201,12 +224,10 @@ const membership = [
     ],
     plan: async ({ group_id: id, address, timeout, update_only: updateOnly }, context) => {
       await requireGroup(context, id);
-      const seconds = timeout ?? context.options.servers.unreachableTimeout;
-      if (seconds <= 0) throw new CommandError('ServerError', `Timeout (${seconds}) must be greater than 0.`);
       return addServer({
         group: id,
+        timeout: patience(timeout, 'ServerError', context),
         address: valid(parseAddress(address), 'ServerError'),
-        timeout: seconds,
         updateOnly,
       });
     },

@@ -32,16 +32,22 @@ export interface Finding {
 type Parts = Pick<Context, 'replication'>;
 type Answer = Pick<Finding, 'server' | 'told' | 'problem'>;
 
-/** Takes at most twice `timeout` ms. Never rejects. */
+/** Takes at most `timeout` ms. Never rejects. */
 export async function inspectGroup(group: GroupRecord, timeout: number, context: Parts): Promise<Finding[]> {
-  const record = group.servers.find(({ uuid }) => uuid === group.primary);
-  const others = await Promise.all(
-    group.servers.map(server => (server === record ? null : ask(server, timeout, context))),
-  );
-  // Asked after the others: what they have got from it is in its set by now, and only errant transactions are left over.
-  const primary = record ? await ask(record, timeout, context) : null;
-  const reference = primary?.told?.executed ?? null;
-  return others.map(answer => judged(answer ?? (primary as Answer), group, reference));
+  const talks = new Map(group.servers.map(server => [server.uuid, createTalk(server, timeout, context)]));
+  const source = group.primary === null ? undefined : talks.get(group.primary);
+  try {
+    return await Promise.all(
+      [...talks].map(async ([uuid, talk]) => {
+        const answer = await talk.answer;
+        // Asked after it: what it has got from the primary is in the primary's set by now, and only errant transactions are left over.
+        const reference = uuid === group.primary ? answer.told?.executed : answer.told && (await source?.executed());
+        return judged(answer, group, reference ?? null);
+      }),
+    );
+  } finally {
+    for (const talk of talks.values()) talk.close();
+  }
 }
 
 function judged({ server, told, problem }: Answer, group: GroupRecord, reference: string | null): Finding {
@@ -57,26 +63,37 @@ function sinceLost(told: Told | null, { primary, baseline }: GroupRecord): strin
   return told && primary !== null && baseline !== null ? errantSince(told.executed, primary, baseline) : null;
 }
 
-async function ask(server: ServerRecord, timeout: number, { replication }: Parts): Promise<Answer> {
-  const late = new AbortController();
-  let session: ManagedServer | undefined;
-  const talk = async () => {
-    session = await replication.connect(server, timeout);
-    if (late.signal.aborted) throw new Error(`no answer within ${timeout} ms`);
-    return await tell(session);
-  };
-  const guard = sleep(timeout, undefined, { signal: late.signal }).then(
+interface Talk {
+  readonly answer: Promise<Answer>;
+  /** null: it does not answer any more. */
+  executed(): Promise<string | null>;
+  close(): void;
+}
+
+/** On a session of its own, and all of it within `timeout` ms. */
+function createTalk(server: ServerRecord, timeout: number, { replication }: Parts): Talk {
+  const over = new AbortController();
+  const connecting = replication.connect(server, timeout);
+  const late = sleep(timeout, undefined, { signal: over.signal }).then(
     () => Promise.reject(new Error(`no answer within ${timeout} ms`)),
     () => new Promise<never>(() => {}),
   );
-  try {
-    return { server, told: await Promise.race([talk(), guard]), problem: '' };
-  } catch (error) {
-    return { server, told: null, problem: error instanceof Error ? error.message : String(error) };
-  } finally {
-    late.abort();
-    session?.close();
-  }
+  late.catch(() => {});
+  const bounded = <T>(work: (session: ManagedServer) => Promise<T>) => Promise.race([connecting.then(work), late]);
+  return {
+    answer: bounded(tell).then(
+      told => ({ server, told, problem: '' }),
+      error => ({ server, told: null, problem: error instanceof Error ? error.message : String(error) }),
+    ),
+    executed: () => bounded(session => session.executed()).catch(() => null),
+    close() {
+      over.abort();
+      connecting.then(
+        session => session.close(),
+        () => {},
+      );
+    },
+  };
 }
 
 async function tell(session: ManagedServer): Promise<Told> {

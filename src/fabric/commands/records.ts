@@ -1,3 +1,4 @@
+import type { Context } from '../context.js';
 import { CommandError, type CommandErrorKind } from '../errors.js';
 import { type Parsed, parseServerId, phrases } from '../model.js';
 import type { Procedure, Step } from '../procedures/run.js';
@@ -31,6 +32,17 @@ export function serverOf(group: GroupRecord, given: string): ServerRecord | unde
   if (typeof id === 'string') return group.servers.find(server => server.uuid === id);
   const host = id.host.toLowerCase();
   return group.servers.find(server => server.port === id.port && server.host.toLowerCase() === host);
+}
+
+/** Seconds to wait for a server. @throws CommandError when it cannot be waited so long. */
+export function patience(
+  seconds: number | null,
+  kind: CommandErrorKind,
+  { options }: Pick<Context, 'options'>,
+): number {
+  const given = seconds ?? options.servers.unreachableTimeout;
+  if (given > 0 && given <= 60) return given;
+  throw new CommandError(kind, `Timeout (${given}) must be greater than 0 and at most 60.`);
 }
 
 /** A procedure that is done in one go. */

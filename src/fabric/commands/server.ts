@@ -1,4 +1,5 @@
-import { STATUS_FAULTY } from '../../wire/topology.js';
+import { MODE_NAMES, STATUS_FAULTY, STATUS_NAMES } from '../../wire/topology.js';
+import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import {
   formatAddress,
@@ -14,23 +15,42 @@ import { changeGroup, requireServer, withServer } from '../procedures/group-reco
 import { faultyToSpare } from '../procedures/membership.js';
 import type { ServerRecord } from '../store/store.js';
 import { type CommandContext, column, procedure, read } from './define.js';
-import { existingServer, oneStep, valid } from './records.js';
+import { existingServer, oneStep, patience, valid } from './records.js';
 
 const SERVER_ID = { name: 'server_id', doc: 'uuid or host:port of the server.', type: 'string' } as const;
 
 /** Changes one stored server; MySQL itself is not touched. */
 async function storedChange(
-  name: string,
+  what: 'status' | 'mode' | 'weight',
   given: string,
-  step: string,
   { store }: CommandContext,
   change: (server: ServerRecord) => Partial<ServerRecord>,
 ) {
   const { group, server } = await existingServer(store, given);
-  return oneStep(name, group.id, step, async (_data, context) => {
-    await changeGroup(context, group.id, current =>
-      withServer(current, server.uuid, change(requireServer(current, server.uuid))),
-    );
+  return oneStep(`server.set_${what}`, group.id, `change the ${what}`, async (_data, context) => {
+    let before = server;
+    const changed = await changeGroup(context, group.id, current => {
+      before = requireServer(current, server.uuid);
+      return withServer(current, server.uuid, change(before));
+    });
+    const differences = compare(before, requireServer(changed, server.uuid));
+    if (differences.length === 0) return;
+    const sentence = `server ${server.uuid} (${formatAddress(server)}) of group ${group.id} has ${differences.join(', ')}`;
+    decided(context, { group: group.id, server: server.uuid, event: what, sentence });
+  });
+}
+
+/** What an operator can change of a server, in words. */
+function compare(before: ServerRecord, after: ServerRecord): string[] {
+  const words = ({ status, mode, weight }: ServerRecord) => [
+    `status ${STATUS_NAMES[status]}`,
+    `mode ${MODE_NAMES[mode]}`,
+    `weight ${weight}`,
+  ];
+  const old = words(before);
+  return words(after).flatMap((now, index) => {
+    const was = old[index] ?? '';
+    return now === was ? [] : [`${now} (was ${was.slice(was.indexOf(' ') + 1)})`];
   });
 }
 
@@ -42,19 +62,18 @@ export const serverCommands = [
       { name: 'address', doc: 'host:port of the server.', type: 'string' },
       {
         name: 'timeout',
-        doc: 'Seconds to wait for it; [servers] unreachable_timeout if not given.',
+        doc: 'Seconds to wait for it, at most 60; [servers] unreachable_timeout if not given.',
         type: 'float',
         default: null,
       },
     ],
     sets: [[column('uuid', 'string')]],
     acts: true,
-    run: async ({ address: given, timeout }, { replication, options }) => {
+    run: async ({ address: given, timeout }, context) => {
       const address = valid(parseAddress(given), 'ServerError');
-      const seconds = timeout ?? options.servers.unreachableTimeout;
-      if (seconds <= 0) throw new CommandError('ServerError', `Timeout (${seconds}) must be greater than 0.`);
+      const seconds = patience(timeout, 'ServerError', context);
       try {
-        const server = await replication.connect(address, seconds * 1_000);
+        const server = await context.replication.connect(address, seconds * 1_000);
         try {
           return [[[(await server.identity()).uuid]]];
         } finally {
@@ -83,8 +102,12 @@ export const serverCommands = [
       const { group, server } = await existingServer(context.store, given);
       const to = valid(parseStatus(status), 'ServerError');
       valid(statusMove(server, to), 'ServerError');
-      if (server.status === STATUS_FAULTY) return faultyToSpare({ group: group.id, server: server.uuid, updateOnly });
-      return storedChange('server.set_status', given, 'change the status', context, current => {
+      if (server.status === STATUS_FAULTY) {
+        // Clients went on reporting it; whoever sets its status says that it is repaired.
+        await context.store.forgetReports(server.uuid);
+        return faultyToSpare({ group: group.id, server: server.uuid, updateOnly });
+      }
+      return storedChange('status', given, context, current => {
         // Asked again under the lock: the server may have become FAULTY meanwhile, and that way out is another procedure.
         const move = valid(statusMove(current, to), 'ServerError');
         if (move.from !== server.status)
@@ -100,7 +123,7 @@ export const serverCommands = [
     params: [SERVER_ID, { name: 'mode', doc: 'Name or index of the new mode.', type: 'any' }],
     plan: async ({ server_id: given, mode }, context) => {
       const to = valid(parseMode(mode), 'ServerError');
-      return storedChange('server.set_mode', given, 'change the mode', context, current => ({
+      return storedChange('mode', given, context, current => ({
         mode: valid(modeMove(current, to), 'ServerError'),
       }));
     },
@@ -112,7 +135,7 @@ export const serverCommands = [
     params: [SERVER_ID, { name: 'weight', doc: 'Greater than 0, at most 1.', type: 'any' }],
     plan: async ({ server_id: given, weight }, context) => {
       const to = valid(parseWeight(weight), 'ServerError');
-      return storedChange('server.set_weight', given, 'change the weight', context, () => ({ weight: to }));
+      return storedChange('weight', given, context, () => ({ weight: to }));
     },
   }),
 ] as const;

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_FAULTY } from '../../wire/topology.js';
-import { declareFaulty } from '../procedures/declare-faulty.js';
-import type { ErrorReport, GroupRecord, RunRecord, ServerRecord } from '../store/store.js';
-import { reportsCondemn } from '../suspicion.js';
+import { declareFaulty, intervalLeft } from '../procedures/declare-faulty.js';
+import { condemned, reportsFrom } from '../reports.js';
+import type { ErrorReport, RunRecord } from '../store/store.js';
 import { type CommandContext, procedure } from './define.js';
 import { existingServer } from './records.js';
 
@@ -33,17 +32,7 @@ async function note(report: Report, context: CommandContext) {
     error: report.error.slice(0, ERROR_LENGTH),
     at: context.now(),
   };
-  await context.store.addReport(noted);
-  return { group, server, noted };
-}
-
-/** The classic rule: enough reports of enough clients within the interval. */
-async function condemned(group: GroupRecord, server: ServerRecord, { store, options, now }: CommandContext) {
-  // Nothing is left to do for a FAULTY server, unless it still is the primary because no failover has succeeded.
-  if (server.status === STATUS_FAULTY && group.primary !== server.uuid) return false;
-  const { failureTracking } = options;
-  const reports = await store.reports(server.uuid, now() - failureTracking.notificationInterval * 1_000);
-  return reportsCondemn(reports, failureTracking, now());
+  return { group, server, noted, count: await context.store.addReport(noted, reportsFrom(group, context)) };
 }
 
 /** The report of a client changes nothing in the group, so it waits for no lock: a failover under way must not hold up those who report. */
@@ -63,7 +52,7 @@ async function finishedRun(group: string, { store, now }: CommandContext): Promi
       { state: 5, success: 2, at: now(), description: `Executed action (${step}).` },
     ],
   };
-  await store.saveRun(run);
+  await store.noteRun(run);
   return run;
 }
 
@@ -73,9 +62,9 @@ export const threatCommands = [
     doc: 'Report an error of a server: the node looks at it at once, and enough reports of enough clients make it FAULTY.',
     params: PARAMS,
     plan: async ({ update_only: updateOnly, ...report }, context) => {
-      const { group, server, noted } = await note(report, context);
-      if (await condemned(group, server, context)) {
-        return declareFaulty({ group: group.id, ...noted, updateOnly, respectFailoverInterval: true });
+      const { group, server, noted, count } = await note(report, context);
+      if (condemned(count, group, server, context) && intervalLeft(server, group, context) === 0) {
+        return declareFaulty({ group: group.id, ...noted, updateOnly, respectFailoverInterval: true, byReports: true });
       }
       context.detector.hint(server.uuid, group.id);
       return finishedRun(group.id, context);

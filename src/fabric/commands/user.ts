@@ -1,4 +1,5 @@
 import { configuredUsers } from '../accounts.js';
+import { decided } from '../audit.js';
 import { hashPassword, type Protocol } from '../passwords.js';
 import type { Caller } from '../roles.js';
 import type { UserRecord } from '../store/store.js';
@@ -12,7 +13,7 @@ import {
   validName,
   validPassword,
 } from '../user-changes.js';
-import { type CommandContext, column, read } from './define.js';
+import { askedBy, type CommandContext, column, read } from './define.js';
 
 /** Who may call commands, beside the account of the configuration. A change counts from the next call on. */
 
@@ -65,12 +66,14 @@ interface Change {
 
 /** @returns the new ones. */
 async function change(
+  command: string,
   what: string,
-  { store, options, log }: CommandContext,
+  context: CommandContext,
   caller: Caller,
   plan: (users: readonly UserRecord[]) => Change,
 ): Promise<readonly UserRecord[]> {
   let made: readonly UserRecord[] = [];
+  const { store, options } = context;
   await store.changeUsers(users => {
     const planned = plan(users);
     const after = [...users.filter(user => !planned.old.includes(user)), ...planned.new];
@@ -79,7 +82,7 @@ async function change(
     made = planned.new;
     return after;
   });
-  log.info(`${what}, by ${caller.user === '' ? 'this process' : `user (${caller.user})`}.`);
+  decided(context, { group: '', event: 'user', by: askedBy(command, caller), sentence: what });
   return made;
 }
 
@@ -106,7 +109,7 @@ export const userCommands = [
         password: hashed(name, protocol, args.new_password),
       }));
       const what = `${named(name, protocols)} was added with ${roles.length > 0 ? `the roles ${roles}` : 'no role'}`;
-      const made = await change(what, context, caller, users => {
+      const made = await change('user.add', what, context, caller, users => {
         const taken = users.find(user => user.name === name && protocols.includes(user.protocol));
         if (taken) refuse(`User (${name}) already exists for protocol ${taken.protocol}.`);
         return { old: [], new: added };
@@ -127,7 +130,7 @@ export const userCommands = [
     acts: true,
     run: async ({ username, protocol, force }, context, caller) => {
       const protocols = protocolsNamed(protocol);
-      await change(`${named(username, protocols)} was removed`, context, caller, users => ({
+      await change('user.delete', `${named(username, protocols)} was removed`, context, caller, users => ({
         old: usersNamed(users, username, protocols),
         new: [],
         force,
@@ -145,7 +148,8 @@ export const userCommands = [
     run: async ({ username, protocol, new_password: password }, context, caller) => {
       const protocols = protocolsNamed(protocol);
       const given = password ?? refuse('The new password must be given.');
-      const made = await change(`${named(username, protocols)} got another password`, context, caller, users => {
+      const what = `${named(username, protocols)} got another password`;
+      const made = await change('user.password', what, context, caller, users => {
         const old = usersNamed(users, username, protocols);
         return { old, new: old.map(user => ({ ...user, password: hashed(username, user.protocol, given) })) };
       });
@@ -164,7 +168,7 @@ export const userCommands = [
       if (roles === null) return [rows(usersNamed(context.store.users, username, protocols))];
       const given = rolesNamed(roles);
       const what = `${named(username, protocols)} got ${given.length > 0 ? `the roles ${given}` : 'no role'}`;
-      const made = await change(what, context, caller, users => {
+      const made = await change('user.roles', what, context, caller, users => {
         const old = usersNamed(users, username, protocols);
         return { old, new: old.map(user => ({ ...user, roles: given })) };
       });

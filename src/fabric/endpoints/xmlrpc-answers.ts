@@ -4,6 +4,7 @@ import { FABRIC_UUID } from '../../wire/topology.js';
 import { decodeCall, encodeFault, encodeReply, type XmlRpcValue } from '../../wire/xmlrpc.js';
 import { type CommandContext, type CommandReply, commandFor, dispatch, notSupported } from '../commands/define.js';
 import type { Caller } from '../roles.js';
+import { introspect } from './xmlrpc-introspection.js';
 
 /** From the bytes of a call to the bytes of its answer. What was asked and answered before is remembered while nothing has changed. */
 
@@ -34,6 +35,8 @@ export function createAnswerer(
   return async (body, caller) => {
     const call = decode(body);
     if (typeof call === 'string') return fault(call);
+    const told = introspect(call, context, caller);
+    if (told) return 'problem' in told ? fault(told.problem) : Buffer.from(encodeReply(told.value));
     const command = commandFor(context, caller, call.method);
     if (command === 'unknown') return fault(notSupported(call.method));
     if (command === 'forbidden') return command;

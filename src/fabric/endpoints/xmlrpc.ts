@@ -61,14 +61,15 @@ function createLimitedServer(options: XmlRpcOptions): Server {
     maxHeaderSize: options.maxHeaderSize,
   };
   const certificates = readCertificates('protocol.xmlrpc', options);
+  const asked = options.sslCa === '' ? {} : CLIENT_CERTIFICATES;
   const server = certificates
-    ? createTlsServer({ ...limits, ...certificates, ...CLIENT_CERTIFICATES, handshakeTimeout: headersTimeout })
+    ? createTlsServer({ ...limits, ...certificates, ...asked, handshakeTimeout: headersTimeout })
     : createServer(limits);
   server.maxHeadersCount = 100;
   return server;
 }
 
-/** Who shows none comes in by password alone; who shows one that no one known has signed is refused (`createRegister`). */
+/** Where an authority is named. Who shows none comes in by password alone; who shows one that no one known has signed is refused (`createRegister`). */
 const CLIENT_CERTIFICATES = { requestCert: true, rejectUnauthorized: false } as const;
 
 /** Knows every connection from its beginning on, and which one a request came by: over TLS that is another socket with the same ends. */

@@ -2,6 +2,7 @@ import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
+import { condemned, reportsFrom } from '../reports.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { failoverSteps, fenceOnlySteps } from './failover.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
@@ -14,6 +15,8 @@ export type Declaration = Promotion & {
   readonly reporter: string;
   readonly error: string;
   readonly respectFailoverInterval: boolean;
+  /** Enough clients have reported it: when its turn has come, that must still be so. */
+  readonly byReports?: boolean;
 };
 
 /**
@@ -27,12 +30,15 @@ export function declareFaulty(request: {
   error: string;
   updateOnly: boolean;
   respectFailoverInterval: boolean;
+  byReports?: boolean;
   /** Evidence says that it is gone: no time is spent on waiting for it. */
   believedDead?: boolean;
 }): Procedure<Declaration> {
-  const { group, server, reporter, error, updateOnly, respectFailoverInterval, believedDead = false } = request;
+  const { group, server, reporter, error, updateOnly, respectFailoverInterval } = request;
+  const { byReports = false, believedDead = false } = request;
   const promotion = newPromotion(group, { updateOnly, believedDead, mayReturn: true });
-  return declaration({ ...promotion, server, reporter, error, respectFailoverInterval });
+  const procedure = declaration({ ...promotion, server, reporter, error, respectFailoverInterval, byReports });
+  return byReports ? { ...procedure, once: `reports against ${server}, ${updateOnly}` } : procedure;
 }
 
 export function declaration(data: Declaration): Procedure<Declaration> {
@@ -55,6 +61,8 @@ export const markFaulty: Step<Declaration> = {
   async run(data, context) {
     const group = await requireGroup(context, data.group);
     const server = requireServer(group, data.server);
+    data.kind = 'nothing';
+    if (data.byReports && !(await stillCondemned(group, server, context))) return;
     if (data.respectFailoverInterval) refuseTooSoon(group, server, context);
     await changeGroup(context, data.group, stored => withServer(stored, server.uuid, { status: STATUS_FAULTY }));
     const sentence = `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}`;
@@ -66,12 +74,21 @@ export const markFaulty: Step<Declaration> = {
       by: data.reporter,
       sentence,
     });
-    data.kind = 'nothing';
+    context.store.forgetReports(server.uuid).catch(cause => {
+      context.log.error(`the reports against ${server.uuid} could not be forgotten: ${String(cause)}`);
+    });
     if (server.uuid !== group.primary) return;
     data.old = server.uuid;
     data.kind = data.updateOnly ? 'fence only' : 'failover';
   },
 };
+
+/** Of a primary that is FAULTY nobody asks again: a killed node may have marked it, and forgotten the reports. */
+async function stillCondemned(group: GroupRecord, server: ServerRecord, context: StepContext): Promise<boolean> {
+  if (server.uuid === group.primary && server.status === STATUS_FAULTY) return true;
+  const count = await context.store.countReports(server.uuid, reportsFrom(group, context));
+  return condemned(count, group, server, context);
+}
 
 /** Nobody else could take over from a server that answers: better reported than left out, but not what was asked for. */
 const admitReturn: Step<Declaration> = {

@@ -12,8 +12,12 @@ export interface Journal {
   stepDone(name: string): Promise<void>;
   /** Records that what was done will be taken back, with what the failed step knows. Never rejects. */
   failed(error: string): Promise<void>;
+  /** The run as it is. */
+  now(): RunRecord;
   /** The run as it is, which is not recorded any more: the next start finds what was. */
   leave(error: string): RunRecord;
+  /** It has not got its turn: as if it had never been asked for, or, when an earlier node has begun it, as that has left it. Never rejects. */
+  passOver(error: string): Promise<RunRecord>;
   /** Never rejects: a run has ended even when the store cannot be told. */
   close(error: string | null): Promise<RunRecord>;
 }
@@ -58,6 +62,8 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     return run;
   };
 
+  const close = (error: string | null) => tell(record(true, error));
+
   return {
     resumed,
     event,
@@ -73,10 +79,12 @@ export function createJournal(procedure: Recorded, uuid: string, context: Contex
     async failed(error) {
       await tell(record(false, error));
     },
+    now: () => record(false, null),
     leave(error) {
       left = true;
       return record(false, error);
     },
-    close: error => tell(record(true, error)),
+    passOver: async error => (before ? record(false, error) : close(error)),
+    close,
   };
 }

@@ -44,6 +44,8 @@ export interface Procedure<D extends Data = Data> {
   /** The group whose lock it takes. */
   readonly group: string;
   readonly data: D;
+  /** Of those with the same word here one waits for its turn; who asks for another gets that one. */
+  readonly once?: string;
   readonly steps: readonly Step<D>[];
   /** The steps after `steps`, when these decide how it goes on. The recorded `data` alone must determine them. */
   rest?(data: D): readonly Step<D>[];
@@ -65,6 +67,8 @@ export interface Runner {
    * @throws CommandError (ProcedureError) when there is none, or it has not ended by then.
    */
   wait(uuid: string, bound: number): Promise<RunRecord>;
+  /** What runs, or waits for its turn: that has no events yet. */
+  underWay(): readonly { readonly by: string; readonly run: RunRecord }[];
   /** Whether a procedure of this group runs or waits. */
   busy(group: string): boolean;
   /** Takes no new procedures and waits for those under way, at most `timeout` ms; then they are left as they are, for the next start to go on with. */
@@ -79,40 +83,52 @@ const UNDO_BOUND = 30_000;
 /** The one place where procedures run: at most one at a time for each group, in the order in which they came. */
 export function createRunner(context: Context): Runner {
   const lock = createGroupLock();
-  const active = new Map<string, Promise<RunRecord>>();
+  const active = new Map<
+    string,
+    { readonly by: string; readonly journal: Journal; readonly done: Promise<RunRecord> }
+  >();
+  const waiting = new Map<string, { readonly uuid: string; readonly done: Promise<RunRecord> }>();
   const leaving = new AbortController();
   let stopped = false;
 
   const start = <D extends Data>(procedure: Procedure<D>, uuid: string, by: string, before?: RunRecord) => {
     const journal = createJournal(procedure, uuid, context, before);
-    const done = lock.hold(procedure.group, () => carryOut(procedure, journal, { ...context, by }, leaving.signal));
-    active.set(uuid, done);
+    const done = lock.hold(procedure.group, () => {
+      if (procedure.once !== undefined) waiting.delete(procedure.once);
+      return carryOut(procedure, journal, { ...context, by }, leaving.signal);
+    });
+    active.set(uuid, { by, journal, done });
     void done.finally(() => active.delete(uuid));
+    if (procedure.once !== undefined) waiting.set(procedure.once, { uuid, done });
     return { uuid, done };
   };
 
   return {
     run(procedure, by = 'the node') {
+      const same = procedure.once === undefined ? undefined : waiting.get(procedure.once);
+      if (same) return same;
       const uuid = randomUUID();
       if (!stopped) return start(procedure, uuid, by);
       return { uuid, done: createJournal(procedure, uuid, context).close(STOPPING) };
     },
     resume: (record, procedure) => start(procedure, record.uuid, 'the node, started again', record),
     async wait(uuid, bound) {
-      const running = active.get(uuid);
+      const running = active.get(uuid)?.done;
       const record = await (running ? within(bound, `Procedure (${uuid})`, running) : context.store.run(uuid));
       if (record?.finished) return record;
       const why = record ? 'has not ended, and is not under way in this node' : 'was not found';
       throw new CommandError('ProcedureError', `Procedure (${uuid}) ${why}.`);
     },
+    underWay: () => [...active.values()].map(({ by, journal }) => ({ by, run: journal.now() })),
     busy: group => lock.held(group),
     async stop(timeout) {
       stopped = true;
-      await within(timeout, 'the procedures under way', Promise.all(active.values())).catch(() => {
+      const ended = () => Promise.all([...active.values()].map(({ done }) => done));
+      await within(timeout, 'the procedures under way', ended()).catch(() => {
         context.log.warn(`stopped while ${active.size} procedures were under way: the next start goes on with them`);
       });
       leaving.abort(new Left());
-      await Promise.all(active.values());
+      await ended();
     },
   };
 }
@@ -131,8 +147,7 @@ async function carryOut<D extends Data>(
   context: Context & { readonly by: string },
   leaving: AbortSignal,
 ): Promise<RunRecord> {
-  // One that only waited for its turn is as if it had never been asked for.
-  if (leaving.aborted) return journal.close(STOPPING);
+  if (leaving.aborted) return journal.passOver(STOPPING);
   const sessions = createSessions(context.replication);
   const standing: Step<D>[] = [];
   try {

@@ -1,11 +1,11 @@
 import type { SqlSession, Work } from './sql-database.js';
 
-/** For rows that come in floods: all that wait for their turn are written together, in one transaction. */
-export function createBatches<T>(
-  write: (work: Work<void>) => Promise<void>,
-  insert: (items: readonly T[], session: SqlSession) => Promise<void>,
-): (item: T) => Promise<void> {
-  let next: { readonly items: T[]; readonly written: Promise<void> } | undefined;
+/** For rows that come in floods: all that wait for their turn are written together, in one transaction. Resolves to what `insert` did. */
+export function createBatches<T, R>(
+  write: (work: Work<R>) => Promise<R>,
+  insert: (items: readonly T[], session: SqlSession) => Promise<R>,
+): (item: T) => Promise<R> {
+  let next: { readonly items: T[]; readonly written: Promise<R> } | undefined;
 
   const begin = () => {
     const items: T[] = [];

@@ -1,33 +1,25 @@
 import { addressKey, createGroupTable } from './group-table.js';
 import { createMemoryDecisions } from './memory-decisions.js';
-import {
-  type ErrorReport,
-  type GroupRecord,
-  type RunRecord,
-  type Store,
-  StoreConflict,
-  type UserRecord,
-} from './store.js';
+import { createMemoryReports } from './memory-reports.js';
+import { type GroupRecord, type RunRecord, type Store, StoreConflict, type UserRecord } from './store.js';
 import { orderedUsers } from './user-rows.js';
 
 /** The state store of a node that forgets everything when it stops. */
 
 /** Of each procedure. */
 const FINISHED_RUNS_KEPT = 1_000;
-const REPORTS_KEPT_PER_SERVER = 10_000;
-const REPORT_AGE_MS = 3_600_000;
 
 export function createMemoryStore(): Store {
   const groups = createGroupTable();
   const runs = createRunTable();
-  const reports = new Map<string, ErrorReport[]>();
+  const reports = createMemoryReports();
   const decisions = createMemoryDecisions();
   let users: readonly UserRecord[] = [];
 
   const replace = (previous: GroupRecord | undefined, next: GroupRecord | undefined) => {
     groups.replace(previous, next);
     const kept = new Set(next?.servers.map(server => server.uuid));
-    for (const { uuid } of previous?.servers ?? []) if (!kept.has(uuid)) reports.delete(uuid);
+    for (const { uuid } of previous?.servers ?? []) if (!kept.has(uuid)) reports.forget(uuid);
     if (previous && !next) decisions.forgetCounts(previous.id);
   };
 
@@ -61,13 +53,20 @@ export function createMemoryStore(): Store {
     async deleteGroup(id, version) {
       replace(groups.current(id, version), undefined);
     },
-    async addReport(report) {
-      if (groups.ofServer(report.server)) keepReport(reports, report);
+    async addReport(report, since) {
+      if (groups.ofServer(report.server)) reports.add(report);
+      return reports.count(report.server, since);
     },
-    async reports(server, since) {
-      return (reports.get(server) ?? []).filter(report => report.at >= since);
+    async countReports(server, since) {
+      return reports.count(server, since);
+    },
+    async forgetReports(server) {
+      reports.forget(server);
     },
     async saveRun(run) {
+      runs.save(run);
+    },
+    async noteRun(run) {
       runs.save(run);
     },
     async run(uuid) {
@@ -85,23 +84,6 @@ export function createMemoryStore(): Store {
       groups.replace(undefined, undefined);
     },
   };
-}
-
-/** The newest report is the clock: what is an hour older than it goes. */
-function keepReport(reports: Map<string, ErrorReport[]>, report: ErrorReport): void {
-  const kept = reports.get(report.server) ?? [];
-  kept.push(Object.freeze({ ...report }));
-  const oldest = kept[0];
-  if (kept.length > REPORTS_KEPT_PER_SERVER || (oldest && oldest.at < report.at - REPORT_AGE_MS)) {
-    const young = kept.filter(({ at }) => at >= report.at - REPORT_AGE_MS);
-    // A tenth is dropped at once, so that a flood of reports does not copy the list each time.
-    reports.set(
-      report.server,
-      young.length > REPORTS_KEPT_PER_SERVER ? young.slice(REPORTS_KEPT_PER_SERVER / 10) : young,
-    );
-  } else {
-    reports.set(report.server, kept);
-  }
 }
 
 function createRunTable() {

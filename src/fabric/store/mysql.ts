@@ -1,4 +1,5 @@
 import { connect as connectSocket, type Socket } from 'node:net';
+import { addAbortSignal } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
 import type { Dialect, Row, SqlDatabase, SqlSession, SqlValue, Work } from './sql-database.js';
@@ -35,16 +36,16 @@ const REPEATS = 3;
 
 export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
   let link: Link | undefined;
-  let open = false;
+  let closed: AbortController | undefined;
   let failed: { readonly at: number; readonly error: unknown } | undefined;
 
   /** Known to be down, it is tried once; and not again within the delay, so that many who wait in a row don't add up their waits. */
   const linked = async (deadline: number): Promise<Link> => {
-    if (!open) throw new Error(`The state store ${nameOf(settings)} is not open.`);
+    if (!closed) throw new Error(`The state store ${nameOf(settings)} is not open.`);
     if (link?.alive) return link;
     if (failed && performance.now() - failed.at < settings.connectionDelay * 1_000) throw failed.error;
     try {
-      link = await connectPatiently(settings, failed ? 0 : deadline);
+      link = await connectPatiently(settings, failed ? 0 : deadline, closed.signal);
       failed = undefined;
       return link;
     } catch (error) {
@@ -84,13 +85,14 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
   return {
     dialect: DIALECT,
     async open() {
-      open = true;
+      closed ??= new AbortController();
       failed = undefined;
       await linked(performance.now() + patienceOf(settings));
     },
     async close() {
-      open = false;
-      link?.close();
+      closed?.abort();
+      closed = undefined;
+      link = undefined;
     },
     look: work => repeated(work),
     read: work => transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work),
@@ -119,21 +121,20 @@ class InDoubt extends Error {
 
 interface Link extends SqlSession {
   readonly alive: boolean;
-  close(): void;
 }
 
-/** Always tries once; again until the attempts are used up or the time of who waits is over. */
-async function connectPatiently(settings: MysqlSettings, deadline: number): Promise<Link> {
+/** Always tries once; again until the attempts are used up, the time of who waits is over, or the store is closed. */
+async function connectPatiently(settings: MysqlSettings, deadline: number, closed: AbortSignal): Promise<Link> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await connect(settings);
+      return await connect(settings, closed);
     } catch (error) {
       const refused = typeof (error as { errno?: unknown }).errno === 'number' && isAnswer(error);
-      if (refused || attempt >= settings.connectionAttempts || performance.now() > deadline) {
+      if (refused || closed.aborted || attempt >= settings.connectionAttempts || performance.now() > deadline) {
         throw new Error(`The state store ${nameOf(settings)} cannot be reached: ${messageOf(error)}`, { cause: error });
       }
     }
-    await sleep(settings.connectionDelay * 1_000);
+    await sleep(settings.connectionDelay * 1_000, undefined, { signal: closed });
   }
 }
 
@@ -145,11 +146,12 @@ const SETTINGS = (seconds: number) =>
   `SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES',
    wait_timeout = 2147483, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
 
-async function connect(settings: MysqlSettings): Promise<Link> {
+/** @param closed ends the connection. */
+async function connect(settings: MysqlSettings, closed: AbortSignal): Promise<Link> {
   const { host, port, user, password, database, connectionTimeout } = settings;
   const timeout = connectionTimeout * 1_000;
   // Ours, because mysql2 only half-closes its own: with a frozen server that never ends.
-  const socket = connectSocket({ host, port, noDelay: true });
+  const socket = addAbortSignal(closed, connectSocket({ host, port, noDelay: true }));
   const guard = setTimeout(() => socket.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
   try {
     const connection = await createConnection({
@@ -208,9 +210,6 @@ function createLink(connection: Connection, socket: Socket, timeout: number): Li
     },
     query: async (sql, values) => (await ask(sql, values)) as Row[],
     execute: async (sql, values) => ((await ask(sql, values)) as ResultSetHeader).affectedRows,
-    close() {
-      die();
-    },
   };
 }
 

@@ -49,15 +49,6 @@ export function reportRow({ server, reporter, error, at }: ErrorReport): SqlValu
   return [server, reporter, error, at];
 }
 
-export function reportOf(row: Row): ErrorReport {
-  return {
-    server: String(row.server_uuid),
-    reporter: String(row.reporter),
-    error: String(row.error),
-    at: Number(row.reported_at),
-  };
-}
-
 export function decisionRow({ at, group, server, event, by, sentence }: Decision): SqlValue[] {
   return [at, group, server, event, by, sentence];
 }

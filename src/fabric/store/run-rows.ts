@@ -1,3 +1,4 @@
+import { inParts } from './batches.js';
 import { places, RUN_COLUMNS, runOf, runRow } from './rows.js';
 import type { SqlSession } from './sql-database.js';
 import type { RunRecord } from './store.js';
@@ -27,9 +28,29 @@ export async function writeRun(run: RunRecord, session: SqlSession): Promise<voi
     const insert = `INSERT INTO fabric_procedures (${RUN_COLUMNS}) VALUES ${places(RUN_COLUMNS, 1)}`;
     await session.execute(insert, [uuid ?? '', ...rest]);
   }
-  if (ended !== null && ended % BATCH === 0) {
-    await session.execute('DELETE FROM fabric_procedures WHERE name = ? AND ended <= ?', [run.procedure, ended - KEPT]);
+  if (ended !== null && ended % BATCH === 0) await prune(run.procedure, ended, session);
+}
+
+/** In a transaction. None of them is known yet. */
+export async function insertEndedRuns(runs: readonly RunRecord[], session: SqlSession): Promise<void> {
+  for (const procedure of new Set(runs.map(run => run.procedure))) {
+    let place = await nextPlace(procedure, session);
+    const first = place;
+    await inParts(
+      runs.filter(run => run.procedure === procedure),
+      part =>
+        session.execute(
+          `INSERT INTO fabric_procedures (${RUN_COLUMNS}) VALUES ${places(RUN_COLUMNS, part.length)}`,
+          part.flatMap(run => runRow(run, place++)),
+        ),
+    );
+    const last = place - 1;
+    if (Math.floor(last / BATCH) > Math.floor((first - 1) / BATCH)) await prune(procedure, last, session);
   }
+}
+
+async function prune(procedure: string, newest: number, session: SqlSession): Promise<void> {
+  await session.execute('DELETE FROM fabric_procedures WHERE name = ? AND ended <= ?', [procedure, newest - KEPT]);
 }
 
 /** Two nodes may come to the same one, which does no harm. */

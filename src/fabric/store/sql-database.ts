@@ -24,6 +24,7 @@ export interface SqlSession {
 export interface SqlDatabase {
   readonly dialect: Dialect;
   open(): Promise<void>;
+  /** Ends also what is under way, which fails then. */
   close(): Promise<void>;
   /** `work` outside of a transaction. One call at a time, of this and the others. */
   look<T>(work: Work<T>): Promise<T>;

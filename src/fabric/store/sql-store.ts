@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createBatches } from './batches.js';
 import { addCounts, createDecisionLog, readCounts } from './decision-log.js';
 import { addressKey, createGroupTable, type GroupTable } from './group-table.js';
-import { createReportLog } from './report-log.js';
+import { countReports, createReportLog, forgetReports, NO_REPORTS } from './report-log.js';
 import { GROUP_COLUMNS, groupOf, groupRow, places, runOf, SERVER_COLUMNS, serverOf, serverRow } from './rows.js';
-import { readRun, writeRun } from './run-rows.js';
+import { insertEndedRuns, readRun, writeRun } from './run-rows.js';
 import { migrate } from './schema.js';
 import type { Row, SqlDatabase, SqlSession, Work } from './sql-database.js';
 import { type GroupRecord, type ServerRecord, type Store, StoreConflict, type UserRecord } from './store.js';
@@ -17,13 +19,20 @@ import { orderedUsers, readUsers, writeUsers } from './user-rows.js';
 /** ms for which the picture counts as up to date where asking is a round trip. */
 const FRESH = 200;
 const POLL = 500;
+/** ms in which what is under way may end when the store is closed: a database that does not answer must not hold up the node. */
+const FAREWELL = 3_000;
 
 export function createSqlStore(database: SqlDatabase): Store {
   const table = createGroupTable();
   const picture = createPicture(table, database);
   const exclusive = createQueue();
-  const relaxed = (work: Work<void>) => exclusive(() => database.write(work, true));
-  const log = createReportLog(relaxed);
+  const relaxed = <T>(work: Work<T>) => exclusive(() => database.write(work, true));
+  /** So that what came over many sockets at once is written together, also where a write waits for nothing. */
+  const gathered = async <T>(work: Work<T>) => {
+    await nextTurn();
+    return relaxed(work);
+  };
+  const log = createReportLog(gathered);
   const decisions = createDecisionLog(relaxed);
   let refreshing: Promise<void> | undefined;
   let poll: NodeJS.Timeout | undefined;
@@ -65,17 +74,26 @@ export function createSqlStore(database: SqlDatabase): Store {
     get revision() {
       return Math.max(table.revision, database.revision?.() ?? 0);
     },
-    async open() {
-      await exclusive(async () => {
-        await database.open();
-        await database.alter(session => migrate(session, database.dialect));
-        await picture.refresh();
-      });
+    async open(signal) {
+      const giveUp = () => void database.close();
+      signal?.addEventListener('abort', giveUp);
+      try {
+        await exclusive(async () => {
+          signal?.throwIfAborted();
+          await database.open();
+          await database.alter(session => migrate(session, database.dialect));
+          await picture.refresh();
+          signal?.throwIfAborted();
+        });
+      } finally {
+        signal?.removeEventListener('abort', giveUp);
+      }
       poll = setInterval(() => void fresh().catch(() => {}), POLL).unref();
     },
     async close() {
       clearInterval(poll);
-      await exclusive(() => database.close());
+      const late = setTimeout(() => void database.close(), FAREWELL);
+      await exclusive(() => database.close()).finally(() => clearTimeout(late));
     },
     async groups() {
       await fresh();
@@ -98,12 +116,14 @@ export function createSqlStore(database: SqlDatabase): Store {
     async deleteGroup(id, version) {
       await change(() => ({ previous: table.current(id, version), next: undefined }));
     },
-    async addReport(report) {
+    async addReport(report, since) {
       await fresh();
-      if (table.ofServer(report.server)) await log.add(report);
+      return table.ofServer(report.server) ? log.add(report, since) : NO_REPORTS;
     },
-    reports: (server, since) => exclusive(() => database.look(session => log.of(server, since, session))),
+    countReports: (server, since) => exclusive(() => database.look(session => countReports(server, since, session))),
+    forgetReports: server => relaxed(session => forgetReports(server, session)),
     saveRun: run => exclusive(() => database.write(session => writeRun(run, session))),
+    noteRun: createBatches(gathered<void>, insertEndedRuns),
     run: uuid => exclusive(() => database.look(session => readRun(uuid, session))),
     unfinishedRuns: () =>
       exclusive(() =>
@@ -204,7 +224,7 @@ async function writeGroup(session: SqlSession, previous?: GroupRecord, next?: Gr
   if (next) await insertGroup(next, session);
   const kept = new Set(next?.servers.map(({ uuid }) => uuid));
   for (const { uuid } of previous?.servers ?? []) {
-    if (!kept.has(uuid)) await session.execute('DELETE FROM fabric_error_log WHERE server_uuid = ?', [uuid]);
+    if (!kept.has(uuid)) await forgetReports(uuid, session);
   }
   if (!next)
     await session.execute("DELETE FROM fabric_counts WHERE kind = 'group' AND subject = ?", [previous?.id ?? '']);

@@ -43,6 +43,12 @@ export interface ErrorReport {
   readonly at: number;
 }
 
+export interface ReportCount {
+  readonly reports: number;
+  /** Of so many different reporters. */
+  readonly reporters: number;
+}
+
 /** One line of a procedure's history, as the wire shows it: state 3 created, 4 processing, 5 complete; success 1 error, 2 success. */
 export interface RunEvent {
   readonly state: 3 | 4 | 5;
@@ -79,12 +85,16 @@ export type DecisionEvent =
   | 'reopened'
   | 'membership'
   | 'status'
-  | 'group';
+  | 'mode'
+  | 'weight'
+  | 'group'
+  | 'user';
 
 /** What the node decided, and why: one row of its audit trail. */
 export interface Decision {
   /** Epoch ms. */
   readonly at: number;
+  /** Empty: it is about users, who belong to none. */
   readonly group: string;
   /** uuid; null: the group as a whole. */
   readonly server: string | null;
@@ -123,7 +133,8 @@ export interface UserRecord {
 export interface Store {
   /** Grows with every change that a command could show; answers are kept until it does. */
   readonly revision: number;
-  open(): Promise<void>;
+  /** Given up, and rejected, as soon as `signal` is aborted; `close` is harmless then. */
+  open(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 
   /** All groups, ordered by id. */
@@ -142,13 +153,21 @@ export interface Store {
   /** @throws StoreConflict as `saveGroup`. */
   deleteGroup(id: string, version: number): Promise<void>;
 
-  /** Kept for an hour at most, and a bounded number of them; a report against a server in no group is not kept. */
-  addReport(report: ErrorReport): Promise<void>;
-  /** Reports against `server` (uuid) since `since` (epoch ms). */
-  reports(server: string, since: number): Promise<readonly ErrorReport[]>;
+  /**
+   * Kept for an hour at most, and a bounded number of them; a report against a server in no group is not kept.
+   * Resolves to how many there are with it against that server since `since` (epoch ms). Reports come in floods: those that are written together
+   * are counted once, since the latest `since` of theirs. One may be lost when the machine fails.
+   */
+  addReport(report: ErrorReport, since: number): Promise<ReportCount>;
+  /** How many there are against `server` (uuid) since `since` (epoch ms). */
+  countReports(server: string, since: number): Promise<ReportCount>;
+  /** They have led to a decision, and count no more. */
+  forgetReports(server: string): Promise<void>;
 
   /** Writes the run whole: when it starts, after each step, and when it ends. */
   saveRun(run: RunRecord): Promise<void>;
+  /** Writes a run that was over as it began, together with others that wait. It may be lost when the machine fails. */
+  noteRun(run: RunRecord): Promise<void>;
   /** Of finished runs only the latest 1,000 of each procedure are sure to be found. */
   run(uuid: string): Promise<RunRecord | undefined>;
   /** Runs that have not finished, in the order in which they began: what a node finds after a crash. */

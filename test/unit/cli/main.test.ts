@@ -30,6 +30,22 @@ afterAll(async () => {
 const called = (line: string) => tool(line, { cwd: dir });
 const pinged = expect.objectContaining({ status: 0, err: '', out: expect.stringMatching(/^Fabric UUID: {2}5ca1ab1e/) });
 
+it('shows all that a node holds', async () => {
+  const big = await createFakeFabric();
+  const empty = { active: false, primary: null, primarySince: null, baseline: null, servers: [] };
+  const description = 'a description of ordinary length';
+  for (let n = 0; n < 10_000; n += 1) await big.store.createGroup({ id: `group-number-${n}`, description, ...empty });
+  const { status, out, err } = await tool('group lookup_groups', {
+    env: {
+      MYSQL2_FABRIC_PROTOCOL_XMLRPC_ADDRESS: `127.0.0.1:${big.fabric.address.xmlrpc.port}`,
+      MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD: 'secret',
+    },
+  });
+  expect({ status, err }).toEqual({ status: 0, err: '' });
+  expect(out.match(/group-number-/g)).toHaveLength(10_000);
+  await big.fabric.stop();
+});
+
 describe('the command line', () => {
   it.each([
     '--config good.cfg manage ping',

@@ -16,12 +16,14 @@ export interface Surroundings {
   readonly terminal?: Terminal;
   /** What stdin has. */
   readonly input?: string;
+  /** Whether stderr is a terminal. */
+  readonly watched?: boolean;
 }
 
 /** @param line as it is typed, without the tool's name; words are split at blanks. */
 export async function tool(
   line: string,
-  { env = {}, cwd = '/', terminal, input = '' }: Surroundings = {},
+  { env = {}, cwd = '/', terminal, input = '', watched = false }: Surroundings = {},
 ): Promise<Ended> {
   let out = '';
   let err = '';
@@ -34,6 +36,7 @@ export async function tool(
     err: text => {
       err += text;
     },
+    watched,
     input: async () => input,
     terminal: terminal ?? null,
     signal: () => new Promise(() => {}),

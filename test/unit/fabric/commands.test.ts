@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commands } from '../../../src/fabric/commands/all.js';
 import { CommandError } from '../../../src/fabric.js';
@@ -68,6 +69,7 @@ describe('the command table', () => {
       'dump.sharding_information connector_version=null patterns=',
       'event.trigger event locks=null args=null kwargs=null',
       'event.wait_for_procedures proc_uuids=null',
+      'event.under_way',
       'event.log group_id=null limit=50',
       'statistics.node',
       'statistics.group group_id=null',
@@ -165,7 +167,9 @@ describe('group', () => {
       `ServerError: Cannot remove server (${PRIMARY}), which is master in group (my_group). Please, demote it first.`,
     );
     expect(await refusal('group.add', 'my_group', 'a b')).toMatch(/^ServerError: Address/);
-    expect(await refusal('group.add', 'my_group', 'db1', 0)).toBe('ServerError: Timeout (0) must be greater than 0.');
+    expect(await refusal('group.add', 'my_group', 'db1', 0)).toBe(
+      'ServerError: Timeout (0) must be greater than 0 and at most 60.',
+    );
     expect(await refusal('group.add', 'my_group', '127.0.0.1:39999')).toMatch(/^DatabaseError: /);
   });
 
@@ -267,6 +271,32 @@ describe('group.health', () => {
     for (const bad of [0, -1, 61]) expect(await refusal('group.health', 'my_group', bad)).toContain(`Timeout (${bad})`);
   });
 
+  it('takes one timeout, however many servers are silent, and the primary among them', async () => {
+    const { connect } = node.servers;
+    node.servers.connect = (address, timeout) =>
+      address.port === 34_003 ? connect(address, timeout) : new Promise(() => {});
+    const began = performance.now();
+    const { rows } = await call('group.health', 'my_group', 1);
+    expect(performance.now() - began).toBeLessThan(1_900);
+    expect(rows.map(({ is_alive }) => is_alive)).toEqual([false, true, false]);
+    expect(node.servers.open).toBe(0);
+  });
+
+  it('takes nothing for errant that the primary wrote while the others were asked', async () => {
+    const { connect } = node.servers;
+    let written = `${PRIMARY}:1-10`;
+    node.servers.connect = async (address, timeout) => {
+      const session = await connect(address, timeout);
+      const slow = async () => {
+        await sleep(20);
+        written = `${PRIMARY}:1-11`;
+        return written;
+      };
+      return Object.assign(session, { executed: address.port === 34_002 ? slow : async () => written });
+    };
+    expect((await healthOf(FIRST)).row).toMatchObject({ gtids_missing: '', gtids_errant: '' });
+  });
+
   it('names replicas of another server, and errant transactions', async () => {
     node.servers.get(34_004).executed = `${PRIMARY}:1-10`;
     Object.assign(node.servers.get(34_002), { sourceUuid: STRANGER, executed: `${PRIMARY}:1-9` });
@@ -282,6 +312,10 @@ describe('server', () => {
   it('is asked for its uuid', async () => {
     expect((await call('server.lookup_uuid', '127.0.0.1:34002')).rows).toEqual([{ uuid: FIRST }]);
     expect(await refusal('server.lookup_uuid', '127.0.0.1:39999', 1)).toBe('Error accessing server (127.0.0.1:39999).');
+    for (const bad of [0, -1, 60.1, 2_500_000, Number.NaN]) {
+      expect(await refusal('server.lookup_uuid', '127.0.0.1:34002', bad)).toMatch(/Timeout|timeout/);
+      expect(await refusal('group.add', 'my_group', '127.0.0.1:34002', bad)).toMatch(/Timeout|timeout/);
+    }
     expect(node.servers.open).toBe(0);
   });
 
@@ -355,9 +389,8 @@ describe('threat', () => {
       [['uuid', 'finished', 'success', 'result'], 1],
       [['state', 'success', 'when', 'description'], 3],
     ]);
-    expect(await node.store.reports(FIRST, 0)).toEqual([
-      { server: FIRST, reporter: 'r'.repeat(64), error: '2013', at: node.now },
-    ]);
+    await call('threat.report_error', FIRST, 'r'.repeat(65), 2013);
+    expect(await node.store.countReports(FIRST, node.now)).toEqual({ reports: 2, reporters: 1 });
   });
 
   it('believes report_failure at once', async () => {

@@ -154,6 +154,19 @@ describe('its form', () => {
     expect(options.servers).toEqual({ unreachableTimeout: 9 });
   });
 
+  it("takes the original's syslog, and says that it does not write there", () => {
+    const text = '[logging]\nurl = syslog:///dev/log\n';
+    const { logging, notes } = load(text);
+    expect(logging).toEqual({ level: 'INFO', file: null });
+    expect(notes.join().replaceAll(`${dir}/`, '')).toBe(
+      'fabric.cfg:2: [logging] url syslog:///dev/log has no effect: this node logs to stderr or to a file, and now to stderr.',
+    );
+    expect(load(text, { params: ['logging.url=file:log'] })).toMatchObject({
+      notes: [],
+      logging: { file: join(dir, 'log') },
+    });
+  });
+
   it('takes the last of two, and says so', () => {
     const { options, notes } = load('[connector]\nttl = 1\n[connector]\nttl = 2\n');
     expect(options.connector).toEqual({ ttl: 2 });
@@ -178,7 +191,7 @@ describe('its form', () => {
       'fabric.cfg:2: [protocol.xmlrpc] disable_authentication must be yes or no.',
     ],
     ['[logging]\nlevel = LOUD', 'fabric.cfg:2: [logging] level must be one of CRITICAL, ERROR, WARNING, INFO, DEBUG.'],
-    ['[logging]\nurl = syslog:///dev/log', 'fabric.cfg:2: [logging] url must be stderr or file:<path>.'],
+    ['[logging]\nurl = http://log', 'fabric.cfg:2: [logging] url must be stderr or file:<path>.'],
     [
       '[servers]\npassword = a\npassword_file = b',
       'fabric.cfg:3: [servers] has both password and password_file; give one.',

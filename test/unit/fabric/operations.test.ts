@@ -68,9 +68,7 @@ describe('event', () => {
 
   it('reports, with arguments in order or by name', async () => {
     await call('event.wait_for_procedures', await uuidsOf('REPORT_ERROR', [], [PRIMARY, 'app', '2013']));
-    expect((await node.store.reports(PRIMARY, 0)).map(({ reporter, error }) => [reporter, error])).toEqual([
-      ['app', '2013'],
-    ]);
+    expect(await node.store.countReports(PRIMARY, 0)).toEqual({ reports: 1, reporters: 1 });
     const named = [`server_id=${FIRST}`, 'update_only=true', 'reporter=me=you'];
     await call('event.wait_for_procedures', await uuidsOf('REPORT_FAILURE', [], [], named));
     expect((await call('group.lookup_servers', 'my_group', FIRST)).rows[0]?.status).toBe('FAULTY');
@@ -103,6 +101,55 @@ describe('event', () => {
     expect((await call('event.log', null, 2)).rows).toEqual(rows.slice(-2));
     expect((await call('event.log', 'nobody')).rows).toEqual([]);
     expect(await refusal('event.log', null, 0)).toContain('limit (0) must be from 1 to 10000');
+  });
+
+  it('logs what operators change: what it was, what it is, and who asked', async () => {
+    const trail = async (limit: number) =>
+      (await call('event.log', null, limit)).rows.map(({ group_id, server_uuid, event, asked_by, description }) => [
+        ...[group_id, server_uuid, event, asked_by],
+        String(description).replaceAll(/server \S+ /g, 'server '),
+      ]);
+    await call('group.create', 'g2', 'two');
+    await call('group.description', 'g2', "it's two");
+    await call('group.description', 'g2');
+    await call('group.description', 'g2');
+    for (const name of ['activate', 'activate', 'deactivate', 'deactivate', 'destroy'])
+      await call(`group.${name}`, 'g2');
+    expect(await trail(50)).toEqual([
+      ['g2', null, 'group', 'group.create', "group g2 was created, described as 'two'"],
+      ['g2', null, 'group', 'group.description', "group g2 is described as 'it's two', and was as 'two'"],
+      ['g2', null, 'group', 'group.description', "group g2 is not described any more, and was as 'it's two'"],
+      ['g2', null, 'group', 'group.activate', 'group g2 is activated: its servers are watched'],
+      ['g2', null, 'group', 'group.deactivate', 'group g2 is deactivated: its servers are not watched any more'],
+      ['g2', null, 'group', 'group.destroy', 'group g2 was removed'],
+    ]);
+    await call('server.set_status', FIRST, 'spare');
+    await call('server.set_mode', FIRST, 'read_only');
+    await call('server.set_mode', FIRST, 'read_only');
+    await call('server.set_weight', FIRST, 0.25);
+    const server = 'server (127.0.0.1:34002) of group my_group has';
+    expect((await trail(3)).map(([group, uuid, ...rest]) => [group, uuid === FIRST, ...rest])).toEqual(
+      [
+        ...[['status SPARE (was SECONDARY), mode OFFLINE (was READ_ONLY)', 'status']],
+        ...[['mode READ_ONLY (was OFFLINE)', 'mode']],
+        ...[['weight 0.25 (was 1)', 'weight']],
+      ].map(([what, event]) => ['my_group', true, event, `server.set_${event}`, `${server} ${what}`]),
+    );
+  });
+
+  it('logs who changed users, and never their passwords', async () => {
+    await call('user.add', 'eve', 'xmlrpc', ['connector'], 'first-secret');
+    await call('user.password', 'eve', null, 'second-secret');
+    await call('user.roles', 'eve', 'xmlrpc', ['monitor']);
+    await call('user.delete', 'eve');
+    const { rows } = await call('event.log');
+    expect(rows.map(({ group_id, event, asked_by, description }) => [group_id, event, asked_by, description])).toEqual([
+      [null, 'user', 'user.add', 'User (eve) of xmlrpc was added with the roles connector'],
+      [null, 'user', 'user.password', 'User (eve) of xmlrpc and mysql got another password'],
+      [null, 'user', 'user.roles', 'User (eve) of xmlrpc got the roles monitor'],
+      [null, 'user', 'user.delete', 'User (eve) of xmlrpc and mysql was removed'],
+    ]);
+    expect(JSON.stringify(rows)).not.toContain('secret');
   });
 
   it('says in the log what it says in the trail', async () => {

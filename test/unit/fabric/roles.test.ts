@@ -36,6 +36,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   'manage.help': ['monitor'],
   'event.trigger': [],
   'event.wait_for_procedures': ['monitor'],
+  'event.under_way': ['monitor'],
   'event.log': ['monitor'],
   'statistics.node': ['monitor'],
   'statistics.group': ['monitor'],

@@ -80,6 +80,22 @@ describe('a procedure', () => {
     ]);
   });
 
+  test('that is to wait only once for its turn is the same for all who ask while it waits', async () => {
+    const once = (name: string) => runner.run({ ...procedure([slow(name, 5)]), once: 'reports' });
+    const first = once('first');
+    const same = once('same');
+    expect(same.uuid).toBe(first.uuid);
+    while (done.length === 0) await sleep(1);
+    const next = once('next');
+    const other = runner.run({ ...procedure([step('other')]), once: 'others' });
+    expect(new Set([first.uuid, next.uuid, other.uuid]).size).toBe(3);
+    await Promise.all([first.done, same.done, next.done, other.done]);
+    expect(done).toEqual(['first begins', 'first ends', 'next begins', 'next ends', 'other']);
+    const last = once('last');
+    expect(last.uuid).not.toBe(next.uuid);
+    await last.done;
+  });
+
   test('hands its data from step to step, recorded, and may choose the rest of its steps by it', async () => {
     const decide = step('decide', {
       run: async data => {
