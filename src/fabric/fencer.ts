@@ -13,6 +13,7 @@ import type { GroupRecord, ServerRecord } from './store/store.js';
  * fenced again. (Nothing else undoes a fence here: an operator who repairs the server may lift it.)
  */
 export interface Fencer {
+  start(): void;
   stop(): Promise<void>;
 }
 
@@ -23,7 +24,7 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   const ending = new AbortController();
   const trying = new Set<string>();
   const held = new Map<string, ManagedServer>();
-  const work = loop();
+  let work: Promise<void> | undefined;
 
   async function loop(): Promise<void> {
     while (!ending.signal.aborted) {
@@ -75,6 +76,9 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   }
 
   return {
+    start() {
+      work ??= loop();
+    },
     async stop() {
       ending.abort();
       letGo([]);

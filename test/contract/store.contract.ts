@@ -349,6 +349,17 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
       await store.open();
     };
 
+    it('belongs to one node, which others learn by name, until that closes it', async () => {
+      const alarms: string[] = [];
+      await store.claim(sentence => alarms.push(sentence));
+      await expect(other.claim(() => {})).rejects.toThrow(/^Another node uses the state store .+\.$/);
+      // Whoever is no node goes on working on it.
+      await other.createGroup(group('g'));
+      await store.close();
+      await other.claim(() => {});
+      expect(alarms).toEqual([]);
+    });
+
     it('finds everything again when it is opened anew', async () => {
       const full = { ...group('g', [server(1), server(2, { weight: 0.25, needsFencing: true })]), primary: uuidOf(1) };
       const created = await store.createGroup({

@@ -129,6 +129,7 @@ export class HaGroup {
 
   watch(): void {
     this.#detector ??= createDetector(this.context, this.runner);
+    this.#detector.start();
     this.#detector.watch(GROUP);
   }
 

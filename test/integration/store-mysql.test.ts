@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../../src/fabric/store/mysql.js';
+import { lockOf } from '../../src/fabric/store/mysql-claim.js';
 import { dropTables } from '../../src/fabric/store/schema.js';
 import { accounts, Mysqld } from '../../src/testing.js';
 import { durableStoreContract, storeContract } from '../contract/store.contract.js';
@@ -64,6 +65,29 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       await soon('saving after the restart', writing);
       expect(await store.group('g')).toMatchObject({ description: 'after the restart' });
       await store.close();
+    });
+
+    test("stays one node's when that loses its session, and says so when another node was faster", async () => {
+      const settings = settingsFor(victim, 'claimed');
+      const [store, other] = [createMysqlStore(settings), createMysqlStore(settings)];
+      const alarms: string[] = [];
+      await Promise.all([store.open(), other.open()]);
+      await store.claim(sentence => alarms.push(sentence));
+      const holder = async () => (await victim.query(`SELECT IS_USED_LOCK('${lockOf('claimed')}') AS id`))[0]?.id;
+      const first = await holder();
+      await victim.query(`KILL ${first}`);
+      await until(async () => ![null, first].includes(await holder()));
+      await expect(other.claim(() => {})).rejects.toThrow('Another node uses the state store claimed on 127.0.0.1:');
+      expect(alarms).toEqual([]);
+
+      const waiting = other.claim(() => {});
+      await sleep(200);
+      await victim.query(`KILL ${await holder()}`);
+      await waiting;
+      await until(async () => alarms.length > 0);
+      expect(alarms[0]).toMatch(/^Another node uses the state store claimed on .+ by now: stop one of them/);
+      await store.createGroup({ ...group, servers: [] });
+      await Promise.all([store.close(), other.close()]);
     });
 
     test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {

@@ -1,7 +1,8 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
-import type { Dialect, Row, SqlDatabase, SqlSession, SqlValue, Work } from './sql-database.js';
+import { type Claimant, createClaim } from './mysql-claim.js';
+import type { Dialect, Row, SqlDatabase, SqlValue, Work } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import type { Store } from './store.js';
 
@@ -34,6 +35,7 @@ const DIALECT: Dialect = {
 const REPEATS = 3;
 
 export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
+  const claim = createClaim(settings.database, nameOf(settings));
   let link: Link | undefined;
   let open = false;
   let failed: { readonly at: number; readonly error: unknown } | undefined;
@@ -57,6 +59,7 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
     const deadline = performance.now() + patienceOf(settings);
     for (let repeat = 1; ; repeat += 1) {
       const current = await linked(deadline);
+      await claim.keep(current);
       try {
         return await attempt(current);
       } catch (error) {
@@ -90,8 +93,10 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
     },
     async close() {
       open = false;
+      claim.forget();
       link?.close();
     },
+    claim: async alarm => claim.take(await linked(performance.now() + patienceOf(settings)), alarm),
     look: work => repeated(work),
     read: work => transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work),
     write: work => transaction('START TRANSACTION', work),
@@ -117,7 +122,7 @@ class InDoubt extends Error {
   }
 }
 
-interface Link extends SqlSession {
+interface Link extends Claimant {
   readonly alive: boolean;
   close(): void;
 }
@@ -137,13 +142,16 @@ async function connectPatiently(settings: MysqlSettings, deadline: number): Prom
   }
 }
 
+/** Seconds for which the server keeps a session that says nothing: one of a node whose machine is gone must not hold its lock for long. */
+const IDLE = 60;
+
 /**
  * REPEATABLE READ, because READ COMMITTED does not go with the statement format of the binary log, the default of 5.6. A strict mode without
  * ANSI_QUOTES and NO_BACKSLASH_ESCAPES, because values are put into the statements on this side.
  */
 const SETTINGS = (seconds: number) =>
   `SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES',
-   wait_timeout = 2147483, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
+   wait_timeout = ${IDLE}, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
 
 async function connect(settings: MysqlSettings): Promise<Link> {
   const { host, port, user, password, database, connectionTimeout } = settings;
@@ -203,6 +211,7 @@ function createLink(connection: Connection, socket: Socket, timeout: number): Li
     }
   };
   return {
+    id: connection.threadId,
     get alive() {
       return alive;
     },

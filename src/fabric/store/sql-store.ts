@@ -77,6 +77,7 @@ export function createSqlStore(database: SqlDatabase): Store {
       clearInterval(poll);
       await exclusive(() => database.close());
     },
+    claim: alarm => exclusive(() => database.claim(alarm)),
     async groups() {
       await fresh();
       return table.all();

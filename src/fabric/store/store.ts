@@ -125,6 +125,12 @@ export interface Store {
   readonly revision: number;
   open(): Promise<void>;
   close(): Promise<void>;
+  /**
+   * For a node, which is the only one on this store until it closes it or ends.
+   * @param alarm gets a sentence when this is not sure any more.
+   * @throws Error that names the store, when another node has it.
+   */
+  claim(alarm: (sentence: string) => void): Promise<void>;
 
   /** All groups, ordered by id. */
   groups(): Promise<readonly GroupRecord[]>;

@@ -135,6 +135,7 @@ beforeEach(async () => {
     servers: records,
   });
   detector = createDetector(context, { run: declare, busy: () => busy } as Partial<Runner> as Runner);
+  detector.start();
   detector.watch('g');
   await sleep(PERIOD / 2);
 });
