@@ -19,6 +19,7 @@ const server = (n: number, change: Partial<ServerRecord> = {}): ServerRecord => 
   mode: 1,
   weight: 1,
   needsFencing: false,
+  byHand: false,
   ...change,
 });
 
@@ -361,7 +362,10 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
     });
 
     it('finds everything again when it is opened anew', async () => {
-      const full = { ...group('g', [server(1), server(2, { weight: 0.25, needsFencing: true })]), primary: uuidOf(1) };
+      const full = {
+        ...group('g', [server(1), server(2, { weight: 0.25, needsFencing: true, byHand: true })]),
+        primary: uuidOf(1),
+      };
       const created = await store.createGroup({
         ...full,
         description: "d\u00e9j\u00e0 'vu' \\ \u{1f980}",

@@ -11,8 +11,8 @@ import { createFakeServers, type FakeServer, type FakeServers } from './fake-ser
 
 export const uuidOf = (n: number) => `00000000-0000-0000-0000-00000000000${n}`;
 
-export const recordOf = (n: number, status: Status, change: Partial<ServerRecord> = {}): ServerRecord => ({
-  ...{ uuid: uuidOf(n), host: 'h', port: n, status, weight: 1, needsFencing: false },
+const recordOf = (n: number, status: Status, change: Partial<ServerRecord> = {}): ServerRecord => ({
+  ...{ uuid: uuidOf(n), host: 'h', port: n, status, weight: 1, needsFencing: false, byHand: false },
   mode: status === STATUS_PRIMARY ? 3 : 1,
   ...change,
 });
@@ -20,17 +20,19 @@ export const recordOf = (n: number, status: Status, change: Partial<ServerRecord
 /** What the first server has written, and the others have from it. */
 export const WRITTEN = `${uuidOf(1)}:1-10`;
 
-/** Server 1 takes the writes; 2 and 3 follow it. */
+const UP = { startedAt: Date.now() - 3_600_000 };
+
+/** Server 1 takes the writes; 2 and 3 follow it. All have been up for an hour. */
 export function createTrio(): FakeServers {
   const servers = createFakeServers();
-  servers.add(uuidOf(1), 1, { readOnly: false, executed: WRITTEN });
+  servers.add(uuidOf(1), 1, { ...UP, readOnly: false, executed: WRITTEN });
   for (const n of [2, 3]) servers.add(uuidOf(n), n, replicaOf(1));
   return servers;
 }
 
 export const replicaOf = (source: number): Partial<FakeServer> => ({
   ...{ readOnly: true, executed: WRITTEN, source: { host: 'h', port: source }, sourceUuid: uuidOf(source) },
-  ...{ io: 'running', sql: 'running' },
+  ...{ ...UP, io: 'running', sql: 'running' },
 });
 
 export const trioRecord = (change: Partial<GroupRecord> = {}): Omit<GroupRecord, 'version'> => ({

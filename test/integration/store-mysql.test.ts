@@ -126,6 +126,21 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
     await store.close();
   });
 
+  test('an upgrade that was cut off is done again', async () => {
+    const store = await blank();
+    await store.open();
+    const created = await store.createGroup({ ...group, servers: [] });
+    await store.close();
+    const database = createMysqlDatabase(current());
+    await database.open();
+    await database.alter(async session => void (await session.execute('DELETE FROM fabric_schema WHERE version > 1')));
+    await database.close();
+    const newer = await again();
+    await newer.open();
+    expect(await newer.groups()).toEqual([created]);
+    await newer.close();
+  });
+
   test('its tables can be dropped, and are made anew', async () => {
     const store = await blank();
     await store.open();

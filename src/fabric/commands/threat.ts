@@ -39,8 +39,9 @@ async function note(report: Report, context: CommandContext) {
 
 /** The classic rule: enough reports of enough clients within the interval. */
 async function condemned(group: GroupRecord, server: ServerRecord, { store, options, now }: CommandContext) {
-  // Nothing is left to do for a FAULTY server, unless it still is the primary because no failover has succeeded.
-  if (server.status === STATUS_FAULTY && group.primary !== server.uuid) return false;
+  // Nothing is left to do for a FAULTY server, unless it still is the primary because no failover has succeeded; where none is wanted, an
+  // operator has the next word.
+  if (server.status === STATUS_FAULTY && (group.primary !== server.uuid || server.byHand)) return false;
   const { failureTracking } = options;
   const reports = await store.reports(server.uuid, now() - failureTracking.notificationInterval * 1_000);
   return reportsCondemn(reports, failureTracking, now());

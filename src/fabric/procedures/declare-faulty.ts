@@ -56,8 +56,12 @@ export const markFaulty: Step<Declaration> = {
     const group = await requireGroup(context, data.group);
     const server = requireServer(group, data.server);
     if (data.respectFailoverInterval) refuseTooSoon(group, server, context);
-    await changeGroup(context, data.group, stored => withServer(stored, server.uuid, { status: STATUS_FAULTY }));
-    const sentence = `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}`;
+    const byHand = data.updateOnly && server.uuid === group.primary;
+    await changeGroup(context, data.group, stored =>
+      withServer(stored, server.uuid, { status: STATUS_FAULTY, byHand }),
+    );
+    const waits = byHand ? '; nobody takes over before the next command' : '';
+    const sentence = `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}${waits}`;
     decided(context, {
       group: group.id,
       server: server.uuid,

@@ -11,6 +11,7 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { Address, ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { place } from './by-hand.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import { describe, follow, patience, refuseUnlike } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
@@ -74,19 +75,30 @@ const followPrimary: Step<Addition> = {
 
 const joinGroup: Step<Addition> = {
   name: 'store it as a secondary',
-  async run({ group, uuid, address }, context) {
+  async run({ group, uuid, address, updateOnly }, context) {
     await changeGroup(context, group, stored => {
       // Done before the node was killed.
       if (stored.servers.some(server => server.uuid === uuid)) return stored;
-      return { ...stored, servers: [...stored.servers, newSecondary(uuid, address)] };
+      return { ...stored, servers: [...stored.servers, { ...newSecondary(uuid, address), byHand: updateOnly }] };
     });
-    const sentence = `server ${uuid} (${address.host}:${address.port}) joined group ${group}`;
+    const sentence = `server ${uuid} (${address.host}:${address.port}) joined group ${group}${updateOnly ? UNTOUCHED : ''}`;
     decided(context, { group, server: uuid, event: 'membership', sentence });
   },
 };
 
+const UNTOUCHED = `; the server was not touched, and is not until ${place(false)}, or the next command about it`;
+
 function newSecondary(uuid: string, { host, port }: Address): ServerRecord {
-  return { uuid, host, port, status: STATUS_SECONDARY, mode: MODE_READONLY, weight: 1, needsFencing: false };
+  return {
+    uuid,
+    host,
+    port,
+    status: STATUS_SECONDARY,
+    mode: MODE_READONLY,
+    weight: 1,
+    needsFencing: false,
+    byHand: false,
+  };
 }
 
 function primaryOf(group: GroupRecord): ServerRecord | undefined {
@@ -198,7 +210,7 @@ const takeBack: Step<Repair> = {
     const record = requireServer(group, name);
     const server = await context.sessions.to(record, patience(context));
     await attach(record, server, primaryOf(group), updateOnly, context);
-    const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false } as const;
+    const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false, byHand: updateOnly } as const;
     await changeGroup(context, id, stored => withServer(stored, record.uuid, change));
     const sentence = `server ${record.uuid} of group ${id} was FAULTY and is a SPARE: it answers and has no transactions of its own`;
     decided(context, { group: id, server: record.uuid, event: 'status', sentence });

@@ -139,7 +139,8 @@ function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: n
   const chosen = data.chosen ?? '';
   refuseOvertaken(stored, data);
   const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false } as const;
-  return { ...withServer(stored, chosen, change), primary: chosen, primarySince: now, baseline };
+  const tended = { ...stored, servers: stored.servers.map(server => ({ ...server, byHand: false })) };
+  return { ...withServer(tended, chosen, change), primary: chosen, primarySince: now, baseline };
 }
 
 /**

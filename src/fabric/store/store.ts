@@ -14,6 +14,11 @@ export interface ServerRecord {
   readonly weight: number;
   /** true: it may accept writes although it must not (a lost primary); it is fenced as soon as it can be reached. */
   readonly needsFencing: boolean;
+  /**
+   * true: `update_only` has given it its place in the store alone. The node leaves the server as it is, and of a primary the whole group, until
+   * it is in that place or the next command about it.
+   */
+  readonly byHand: boolean;
 }
 
 export interface GroupRecord {

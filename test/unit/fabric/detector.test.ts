@@ -123,6 +123,7 @@ beforeEach(async () => {
       mode: uuid === P ? 3 : 1,
       weight: 1,
       needsFencing: false,
+      byHand: false,
     }),
   );
   await store.createGroup({
