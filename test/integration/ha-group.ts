@@ -133,6 +133,12 @@ export class HaGroup {
     this.#detector.watch(GROUP);
   }
 
+  /** As if the node were gone. */
+  async unwatched(): Promise<void> {
+    await this.#detector?.stop();
+    this.#detector = undefined;
+  }
+
   get detector(): Detector {
     if (!this.#detector) throw new Error('watch first');
     return this.#detector;

@@ -2,9 +2,9 @@ import type { Cell } from '../../wire/reply.js';
 import { MODE_NAMES, STATUS_FAULTY, STATUS_NAMES, STATUS_SPARE } from '../../wire/topology.js';
 import { formatAddress } from '../model.js';
 import { place } from '../procedures/by-hand.js';
+import { refusesWrites } from '../replication/replication.js';
 import type { Decision, GroupRecord, ServerRecord } from '../store/store.js';
 import { type CommandContext, column } from './define.js';
-import { refusesWrites } from './health.js';
 import { type Finding, inspectGroup } from './inspection.js';
 import { whyNoFailover } from './why-no-failover.js';
 
@@ -84,11 +84,13 @@ function transactions({ told, isPrimary, missing, errant }: Finding): string[] {
   ];
 }
 
+const RETURNS = ': it is fenced should it come back and accept writes';
+
 function fencing({ server, told, isPrimary }: Finding): string {
   if (server.needsFencing) return 'and is fenced as soon as it can be reached, for it may accept writes';
-  if (!told) return server.status === STATUS_FAULTY ? 'and was fenced' : 'and what it accepts is not known';
+  if (!told) return `and what it accepts is not known${server.status === STATUS_FAULTY ? RETURNS : ''}`;
   if (isPrimary) return told.identity.readOnly ? 'but refuses writes' : 'and accepts writes';
-  if (refusesWrites(told)) return 'and refuses writes';
+  if (refusesWrites(told.identity)) return 'and refuses writes';
   return `${server.status === STATUS_SPARE ? 'and' : 'but'} accepts writes`;
 }
 
