@@ -11,7 +11,7 @@ import { createFakeServers, type FakeServer, type FakeServers } from './fake-ser
 
 export const uuidOf = (n: number) => `00000000-0000-0000-0000-00000000000${n}`;
 
-const recordOf = (n: number, status: Status, change: Partial<ServerRecord> = {}): ServerRecord => ({
+export const recordOf = (n: number, status: Status, change: Partial<ServerRecord> = {}): ServerRecord => ({
   ...{ uuid: uuidOf(n), host: 'h', port: n, status, weight: 1, needsFencing: false, byHand: false },
   mode: status === STATUS_PRIMARY ? 3 : 1,
   ...change,
