@@ -1,6 +1,7 @@
 import { STATUS_FAULTY } from '../wire/topology.js';
 import type { Context } from './context.js';
 import type { Prober } from './prober.js';
+import { accept, isInPlace } from './procedures/by-hand.js';
 import { reattach } from './procedures/reattach.js';
 import { reopen } from './procedures/reopen.js';
 import type { Runner } from './procedures/run.js';
@@ -40,6 +41,7 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
   async function tend(group: GroupRecord, doubted: { has(uuid: string): boolean }): Promise<void> {
     const { sentinel } = prober;
     if (sentinel === undefined || runner.busy(group.id)) return;
+    if (await isByHand(group)) return;
     if (sentinel === place?.sentinel && group.primary === place.primary) return;
     const needed = othersNeeded(group);
     if (needed === null || needed.some(server => doubted.has(server.uuid))) return;
@@ -47,12 +49,23 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     if (uptime === null) return;
     const found = { sentinel, primary: group.primary, startedAt: context.now() - uptime * 1_000 };
     const restarted = found.startedAt > (place?.startedAt ?? group.primarySince ?? 0) + SAME_START;
-    const inPlace = await isInPlace(found, restarted);
-    if (inPlace) place = found;
-    if (inPlace !== false) return;
+    const right = await isRight(found, restarted);
+    if (right) place = found;
+    if (right !== false) return;
     const request = { group: group.id, server: uuid };
     const { error } = await runner.run(group.primary === uuid ? reopen(request) : reattach(request)).done;
     if (error === null) place = found;
+  }
+
+  /** Whether the server's place is an operator's affair; seen in it, it is the node's from now on. */
+  async function isByHand({ id, primary, servers }: GroupRecord): Promise<boolean> {
+    const marked = servers.filter(({ byHand }) => byHand).map(server => server.uuid);
+    if (primary !== uuid && marked.includes(primary ?? '')) return true;
+    if (!marked.includes(uuid)) return false;
+    const inPlace =
+      primary !== null && (await prober.ask(server => isInPlace(server, primary === uuid ? null : primary)));
+    if (inPlace) await runner.run(accept({ group: id, server: uuid })).done;
+    return true;
   }
 
   /** null: nobody can give it its place now. */
@@ -64,7 +77,7 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
   }
 
   /** null: it cannot be asked now. */
-  async function isInPlace({ primary, sentinel }: Place, restarted: boolean): Promise<boolean | null> {
+  async function isRight({ primary, sentinel }: Place, restarted: boolean): Promise<boolean | null> {
     // Who has not restarted and is read-only, or does not replicate, was made so by an operator.
     if (primary === uuid) return restarted ? await prober.ask(isOpen) : true;
     if (place !== undefined && place.sentinel !== sentinel) return false;

@@ -5,6 +5,8 @@ import type { Runner } from './procedures/run.js';
 
 /** Watches the servers of the active groups, and fences what must not accept writes in all groups. */
 export interface Detector {
+  /** Begins to fence. */
+  start(): void;
   /** Begins to watch a group; harmless when it does already. */
   watch(group: string): void;
   unwatch(group: string): void;
@@ -22,6 +24,7 @@ export function createDetector(context: Context, runner: Runner): Detector {
   let stopped = false;
 
   return {
+    start: fencer.start,
     watch(group) {
       if (!stopped && !watches.has(group)) watches.set(group, createGroupWatch(group, context, runner));
     },

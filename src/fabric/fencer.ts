@@ -4,15 +4,17 @@ import { decided } from './audit.js';
 import type { Context } from './context.js';
 import { changeGroup, withServer } from './procedures/group-record.js';
 import type { Procedure, Runner, StepContext } from './procedures/run.js';
-import type { ManagedServer } from './replication/replication.js';
+import { type ManagedServer, refusesWrites } from './replication/replication.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 
 /**
  * Fences each server that may accept writes although it must not, as soon as it can be reached (invariant 1): in all groups, whether they
- * are watched or not. A FAULTY server that is fenced is held on to by a connection: when it restarts it may have forgotten that, and is
- * fenced again. (Nothing else undoes a fence here: an operator who repairs the server may lift it.)
+ * are watched or not. So is a FAULTY one that is found to accept writes: a secondary that has come back, or a server that has restarted while
+ * there was no node. One that is fenced is held on to by a connection: when it restarts it may have forgotten that, and is fenced again. (While
+ * it is held on to nothing undoes a fence here: an operator who repairs the server may lift it.)
  */
 export interface Fencer {
+  start(): void;
   stop(): Promise<void>;
 }
 
@@ -23,7 +25,7 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   const ending = new AbortController();
   const trying = new Set<string>();
   const held = new Map<string, ManagedServer>();
-  const work = loop();
+  let work: Promise<void> | undefined;
 
   async function loop(): Promise<void> {
     while (!ending.signal.aborted) {
@@ -56,14 +58,15 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   /** Connects first, so that the group's lock is taken only when there is something to do. */
   async function attempt(group: GroupRecord, server: ServerRecord): Promise<void> {
     const timeout = context.options.failureTracking.detectionTimeout * 1000;
-    try {
-      const connection = await context.replication.connect(server, timeout);
-      if (server.needsFencing || ending.signal.aborted) connection.close();
-      else hold(connection, group.id, server.uuid);
-    } catch {
-      return;
-    }
-    if (server.needsFencing && !ending.signal.aborted) await runner.run(fenceReturned(group.id, server.uuid)).done;
+    const connection = await context.replication.connect(server, timeout).catch(() => undefined);
+    if (!connection) return;
+    const needed = server.needsFencing || (await lacksFence(connection));
+    if (ending.signal.aborted || needed !== false) connection.close();
+    else hold(connection, group.id, server.uuid);
+    // A procedure that is under way may be just about to fence it.
+    if (ending.signal.aborted || !needed || (isHeld(server) && runner.busy(group.id))) return;
+    if (isHeld(server)) await runner.run(doubtFence(group.id, server.uuid)).done;
+    await runner.run(fenceReturned(group.id, server.uuid)).done;
   }
 
   function hold(connection: ManagedServer, group: string, uuid: string): void {
@@ -75,6 +78,9 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   }
 
   return {
+    start() {
+      work ??= loop();
+    },
     async stop() {
       ending.abort();
       letGo([]);
@@ -83,9 +89,17 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   };
 }
 
+/** null: it cannot be asked any more. */
+function lacksFence(server: ManagedServer): Promise<boolean | null> {
+  return server.identity().then(
+    identity => !refusesWrites(identity),
+    () => null,
+  );
+}
+
 const isHeld = ({ status, needsFencing }: ServerRecord) => status === STATUS_FAULTY && !needsFencing;
 
-/** The connection to a fenced server was lost: if the server has restarted, the fence may be gone. */
+/** The connection to a fenced server was lost, or the server is not fenced (any more): if it has restarted, that is gone. */
 function doubtFence(group: string, uuid: string): Procedure {
   const step = {
     name: 'fence the server again when it is back',

@@ -227,6 +227,7 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
     const group = await context.store.group(id);
     const primary = group?.servers.find(({ uuid }) => uuid === group.primary);
     if (!group || !primary) return;
+    if (primary.status === STATUS_FAULTY && primary.byHand) return;
     if (primary.status === STATUS_FAULTY) {
       context.log.info(`${named(primary)} is FAULTY and has no successor: the failover is tried again`);
       await condemn(primary, group, { state: 'dead', reason: 'no failover has succeeded yet' });

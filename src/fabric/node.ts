@@ -25,7 +25,10 @@ import { createStore } from './store/create.js';
 
 /** A Fabric node in this process. */
 export interface Fabric {
-  /** Opens the store, ends what a killed node left unfinished, watches the active groups and listens. Started twice is started. Rejects when it cannot listen. */
+  /**
+   * Takes its ports and the store, ends what a killed node left unfinished, watches the active groups and serves. Started twice is started.
+   * Rejects when it cannot listen, or another node uses the store.
+   */
   start(): Promise<void>;
   /**
    * Ends everything, in a bounded time; procedures under way get 10 s, and are gone on with at the next start. Stopped twice is stopped. A start
@@ -151,14 +154,6 @@ interface RunningNode {
 async function startNode(context: Context, shutDown: () => void, leaving: AbortSignal): Promise<RunningNode> {
   const { store, options, log } = context;
   const runner = createRunner(context);
-  try {
-    await store.open(leaving);
-    if (!hasSuperadmin(options, store.users)) throw new Error(NOBODY);
-    await recover(context, runner, leaving);
-  } catch (error) {
-    await store.close().catch(() => {});
-    throw leaving.aborted ? leaving.reason : error;
-  }
   const detector = createDetector(context, runner);
   const statistics = createStatistics(context);
   const listening: ListeningEndpoint[] = [];
@@ -173,7 +168,7 @@ async function startNode(context: Context, shutDown: () => void, leaving: AbortS
     await store.close();
     log.info('Stopped.');
   };
-  const open = async (protocol: ListeningEndpoint['protocol'], starting: Promise<Endpoint>): Promise<Endpoint> => {
+  const bind = async (protocol: ListeningEndpoint['protocol'], starting: Promise<Endpoint>): Promise<Endpoint> => {
     const endpoint = await starting;
     endpoints.push(endpoint);
     listening.push({ protocol, ...reachableAt(endpoint.address) });
@@ -181,17 +176,29 @@ async function startNode(context: Context, shutDown: () => void, leaving: AbortS
   };
   try {
     const { xmlrpc, mysql } = options.protocol;
-    // In the order of the original's dump.fabric_nodes.
-    const second = mysql && (await open('protocol.mysql', startMysql(mysql, commandContext)));
-    const first = await open('protocol.xmlrpc', startXmlRpc(xmlrpc, commandContext));
+    // Before all else: a second node that is started by mistake ends here, and has touched nothing. In the order of the original's dump.fabric_nodes.
+    const second = mysql && (await bind('protocol.mysql', startMysql(mysql, commandContext)));
+    const first = await bind('protocol.xmlrpc', startXmlRpc(xmlrpc, commandContext));
+    await takeOver(context, runner, leaving);
+    detector.start();
     for (const group of await store.groups()) if (group.active) detector.watch(group.id);
+    for (const endpoint of endpoints) endpoint.open();
     log.info(`Listening for XML-RPC on ${formatAddress(first.address)}.`);
     if (second) log.info(`Listening for the MySQL protocol on ${formatAddress(second.address)}.`);
     return { commandContext, address: { xmlrpc: first.address, ...(second && { mysql: second.address }) }, stop };
   } catch (error) {
-    await stop();
-    throw error;
+    await stop().catch(() => {});
+    throw leaving.aborted ? leaving.reason : error;
   }
+}
+
+/** The state is this node's alone from here on, and what the last one left unfinished is ended. */
+async function takeOver(context: Context, runner: Runner, leaving: AbortSignal): Promise<void> {
+  const { store, options, log } = context;
+  await store.open(leaving);
+  if (!hasSuperadmin(options, store.users)) throw new Error(NOBODY);
+  await store.claim(sentence => log.error(sentence));
+  await recover(context, runner, leaving);
 }
 
 /** Whoever stops the node meanwhile need not wait: what is not done by then, the next start goes on with. */

@@ -21,7 +21,8 @@ export function condemned(
   server: ServerRecord,
   { options }: Pick<Context, 'options'>,
 ): boolean {
-  // Nothing is left to do for a FAULTY server, unless it still is the primary because no failover has succeeded.
-  if (server.status === STATUS_FAULTY && group.primary !== server.uuid) return false;
+  // Nothing is left to do for a FAULTY server, unless it still is the primary because no failover has succeeded; where none is wanted, an
+  // operator has the next word.
+  if (server.status === STATUS_FAULTY && (group.primary !== server.uuid || server.byHand)) return false;
   return reportsCondemn(count, options.failureTracking);
 }

@@ -32,6 +32,26 @@ it('sqlite refuses tables that a newer program has made', async () => {
   await store.close();
 });
 
+it('sqlite brings the tables of an older program up to date', async () => {
+  const store = await blank();
+  await store.open();
+  const empty = { description: null, active: false, primary: null, primarySince: null, baseline: null };
+  const old = { uuid: 'u', host: 'h', port: 1, status: 2, mode: 1, weight: 1, needsFencing: false } as const;
+  await store.createGroup({ id: 'g', ...empty, servers: [{ ...old, byHand: true }] });
+  await store.close();
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(async session => {
+    await session.execute('ALTER TABLE fabric_servers DROP COLUMN by_hand');
+    await session.execute('DELETE FROM fabric_schema WHERE version = 5');
+  });
+  await database.close();
+  const newer = createSqliteStore({ file: file() });
+  await newer.open();
+  expect((await newer.group('g'))?.servers).toEqual([{ ...old, byHand: false }]);
+  await newer.close();
+});
+
 it('sqlite notices that its tables were emptied', async () => {
   const store = await blank();
   await store.open();

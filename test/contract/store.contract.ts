@@ -19,6 +19,7 @@ const server = (n: number, change: Partial<ServerRecord> = {}): ServerRecord => 
   mode: 1,
   weight: 1,
   needsFencing: false,
+  byHand: false,
   ...change,
 });
 
@@ -371,8 +372,22 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
       await store.open();
     };
 
+    it('belongs to one node, which others learn by name, until that closes it', async () => {
+      const alarms: string[] = [];
+      await store.claim(sentence => alarms.push(sentence));
+      await expect(other.claim(() => {})).rejects.toThrow(/^Another node uses the state store .+\.$/);
+      // Whoever is no node goes on working on it.
+      await other.createGroup(group('g'));
+      await store.close();
+      await other.claim(() => {});
+      expect(alarms).toEqual([]);
+    });
+
     it('finds everything again when it is opened anew', async () => {
-      const full = { ...group('g', [server(1), server(2, { weight: 0.25, needsFencing: true })]), primary: uuidOf(1) };
+      const full = {
+        ...group('g', [server(1), server(2, { weight: 0.25, needsFencing: true, byHand: true })]),
+        primary: uuidOf(1),
+      };
       const created = await store.createGroup({
         ...full,
         description: "d\u00e9j\u00e0 'vu' \\ \u{1f980}",

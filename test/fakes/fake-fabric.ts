@@ -59,7 +59,7 @@ function captureGroup(): Omit<GroupRecord, 'version'> {
   const servers = UUIDS.map((uuid, index): ServerRecord => {
     const isPrimary = index === 2;
     const role = isPrimary ? ({ status: 3, mode: 3 } as const) : ({ status: 2, mode: 1 } as const);
-    return { uuid, host: '127.0.0.1', port: 34_002 + index, weight: 1, needsFencing: false, ...role };
+    return { uuid, host: '127.0.0.1', port: 34_002 + index, weight: 1, needsFencing: false, byHand: false, ...role };
   });
   const state = { active: false, primary: UUIDS[2], primarySince: null, baseline: null };
   return { id: 'my_group', description: null, ...state, servers };

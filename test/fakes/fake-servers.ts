@@ -17,6 +17,8 @@ export interface FakeServer {
   io: 'running' | 'connecting' | 'stopped';
   sql: 'running' | 'stopped';
   ioError: string;
+  /** Epoch ms. */
+  startedAt: number;
 }
 
 export interface FakeServers extends Replication {
@@ -51,6 +53,7 @@ export function createFakeServers(): FakeServers {
         io: 'stopped',
         sql: 'stopped',
         ioError: '',
+        startedAt: Date.now(),
         ...change,
       };
       servers.set(port, server);
@@ -85,7 +88,7 @@ function createSession(server: FakeServer, address: Address, around: Surrounding
     async identity() {
       return { uuid: server.uuid, version: '8.0.36', readOnly: server.readOnly, superReadOnly: server.readOnly };
     },
-    uptime: async () => 0,
+    uptime: async () => Math.floor((Date.now() - server.startedAt) / 1_000),
     requirementIssues: async () => [],
     executed: async () => server.executed,
     async replicaStatus() {

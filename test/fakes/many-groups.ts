@@ -1,4 +1,4 @@
-import { groupRow, serverRow } from '../../src/fabric/store/rows.js';
+import { groupRow, places, SERVER_COLUMNS, serverRow } from '../../src/fabric/store/rows.js';
 import type { SqlDatabase } from '../../src/fabric/store/sql-database.js';
 import { createSqliteDatabase, createSqliteStore } from '../../src/fabric/store/sqlite.js';
 import type { GroupRecord, ServerRecord } from '../../src/fabric/store/store.js';
@@ -20,6 +20,7 @@ export function groupNumber(n: number): GroupRecord {
       mode: m === 0 ? 3 : 1,
       weight: 1,
       needsFencing: false,
+      byHand: false,
     }),
   );
   const baseline = `${uuid(n * 3)}:1-1000`;
@@ -38,8 +39,8 @@ export async function writeManyGroups(file: string, count: number): Promise<void
       const group = groupNumber(n);
       await session.execute('INSERT INTO fabric_groups VALUES (?, ?, ?, ?, ?, ?, ?)', groupRow(group));
       const values = group.servers.flatMap(server => serverRow(group.id, server));
-      const places = group.servers.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ');
-      await session.execute(`INSERT INTO fabric_servers VALUES ${places}`, values);
+      const rows = places(SERVER_COLUMNS, group.servers.length);
+      await session.execute(`INSERT INTO fabric_servers VALUES ${rows}`, values);
     }
     await session.execute('UPDATE fabric_state SET revision = ?', [count]);
   });

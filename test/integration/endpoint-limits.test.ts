@@ -46,6 +46,7 @@ async function start(limits: NonNullable<FabricNodeOptions['protocol']>['xmlrpc'
   const statistics = { called() {}, failed() {} };
   const context = { log, commands, statistics, store: { revision: 0 }, options: { connector: { ttl: 1 } } };
   endpoint = await startXmlRpc(xmlrpc, context as never);
+  endpoint.open();
 }
 
 interface Raw {

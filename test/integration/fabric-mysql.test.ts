@@ -382,6 +382,7 @@ async function withEndpoint(
   const statistics = { called() {}, failed() {} };
   const context = { log, commands, statistics, options: { connector: { ttl: 1 } } };
   const endpoint = await startMysql(options as NonNullable<typeof options>, context as never);
+  endpoint.open();
   await work({ endpoint, address: endpoint.address, letGo }).finally(() => endpoint.stop(0));
 }
 

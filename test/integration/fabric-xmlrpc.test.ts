@@ -350,6 +350,7 @@ describe('slow clients', () => {
     const { xmlrpc } = parseFabricOptions({ servers: { password: 'x' }, protocol: { xmlrpc: given } }).protocol;
     const parts = { ...context, commands: new Map(), store: { revision: 0 } };
     const endpoint = await startXmlRpc(xmlrpc, parts as never);
+    endpoint.open();
     const open = async (head: string) => {
       const socket = connect(endpoint.address.port, endpoint.address.host);
       await once(socket, 'connect');

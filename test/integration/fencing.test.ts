@@ -50,6 +50,7 @@ describe('a primary that was lost and comes back', () => {
     const fence = first.version.startsWith('5.6') ? 'read_only' : 'super_read_only';
     const [row] = await first.query(`SELECT @@GLOBAL.${fence} AS fenced`);
     expect(Number(row?.fenced)).toBe(1);
+    await sleep(1_000); // the fencer takes hold of it
     await first.query(`SET GLOBAL ${fence} = OFF`);
     await first.query('CREATE TABLE app.errant (id INT)');
     expect(await ha.refuse(faultyToSpare({ group: GROUP, server: first.address, updateOnly: false }))).toMatch(
@@ -74,6 +75,23 @@ describe('a primary that was lost and comes back', () => {
     const fenced = async () => Number((await ask())[0]?.fenced) === 1;
     await until(fenced);
     await until(async () => !(await ha.record(first)).needsFencing);
+    await ha.expectOnePrimary();
+  });
+
+  test('is fenced again when it has restarted while there was no node', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    ha.watch();
+    await sleep(200);
+    await first.kill();
+    await until(async () => (await ha.group()).primary !== ha.uuid(first));
+    await first.start();
+    await until(async () => !(await ha.record(first)).needsFencing);
+    await ha.unwatched();
+    await first.restart();
+    expect(await ha.writable()).toContain(first);
+    ha.watch();
+    await until(async () => !(await ha.writable()).includes(first));
     await ha.expectOnePrimary();
   });
 

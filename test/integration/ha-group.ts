@@ -129,7 +129,14 @@ export class HaGroup {
 
   watch(): void {
     this.#detector ??= createDetector(this.context, this.runner);
+    this.#detector.start();
     this.#detector.watch(GROUP);
+  }
+
+  /** As if the node were gone. */
+  async unwatched(): Promise<void> {
+    await this.#detector?.stop();
+    this.#detector = undefined;
   }
 
   get detector(): Detector {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { promote } from '../../src/fabric/procedures/promote.js';
 import { type Mysqld, startMysqlds } from '../../src/testing.js';
@@ -90,6 +91,31 @@ describe.each(['9.7', '5.6'])('switchover on MySQL %s', version => {
     await ha.do(to(ha.uuid(second), true));
     expect(await ha.statuses()).toEqual(['SECONDARY', 'PRIMARY', 'SECONDARY']);
     expect(await ha.writable()).toEqual([first]);
+  });
+
+  test('update_only in a watched group leaves the servers as they are, until an operator has made them so', async () => {
+    ha = new HaGroup(servers, { failureTracking: { detectionInterval: 1, detections: 2 } });
+    await ha.form();
+    ha.watch();
+    const [first, second] = servers as [Mysqld, Mysqld];
+    const word = version === '5.6' ? 'SLAVE' : 'REPLICA';
+    const source = async (server: Mysqld) => {
+      // Who is closed loses its clients, this one too.
+      const [row] = await server.query(`SHOW ${word} STATUS`).catch(() => []);
+      return Number(row?.Source_Port ?? row?.Master_Port);
+    };
+    await ha.do(to(ha.uuid(second), true));
+    await sleep(2_500);
+    expect(await ha.writable()).toEqual([first]);
+    expect(await source(second)).toBe(first.port);
+
+    await first.query('SET GLOBAL read_only = ON');
+    for (const statement of [`STOP ${word}`, `RESET ${word} ALL`, 'SET GLOBAL read_only = OFF'])
+      await second.query(statement);
+    await until(async () => !(await ha.record(second)).byHand);
+    await until(async () => (await source(first)) === second.port);
+    expect(await ha.expectOnePrimary()).toBe(second);
+    expect(await ha.statuses()).toEqual(['SECONDARY', 'PRIMARY', 'SECONDARY']);
   });
 
   test('a secondary that cannot follow the new primary becomes FAULTY, the promotion stands', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../../src/fabric/store/mysql.js';
+import { lockOf } from '../../src/fabric/store/mysql-claim.js';
 import { dropTables } from '../../src/fabric/store/schema.js';
 import { accounts, Mysqld } from '../../src/testing.js';
 import { durableStoreContract, storeContract } from '../contract/store.contract.js';
@@ -66,6 +67,29 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       await store.close();
     });
 
+    test("stays one node's when that loses its session, and says so when another node was faster", async () => {
+      const settings = settingsFor(victim, 'claimed');
+      const [store, other] = [createMysqlStore(settings), createMysqlStore(settings)];
+      const alarms: string[] = [];
+      await Promise.all([store.open(), other.open()]);
+      await store.claim(sentence => alarms.push(sentence));
+      const holder = async () => (await victim.query(`SELECT IS_USED_LOCK('${lockOf('claimed')}') AS id`))[0]?.id;
+      const first = await holder();
+      await victim.query(`KILL ${first}`);
+      await until(async () => ![null, first].includes(await holder()));
+      await expect(other.claim(() => {})).rejects.toThrow('Another node uses the state store claimed on 127.0.0.1:');
+      expect(alarms).toEqual([]);
+
+      const waiting = other.claim(() => {});
+      await sleep(200);
+      await victim.query(`KILL ${await holder()}`);
+      await waiting;
+      await until(async () => alarms.length > 0);
+      expect(alarms[0]).toMatch(/^Another node uses the state store claimed on .+ by now: stop one of them/);
+      await store.createGroup({ ...group, servers: [] });
+      await Promise.all([store.close(), other.close()]);
+    });
+
     test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {
       const settings = { connectionTimeout: 1, connectionAttempts: 2 };
       const store = createMysqlStore({ ...settingsFor(victim, 'bounded'), ...settings });
@@ -100,6 +124,21 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
     expect(error).toContain('Access denied');
     expect(error).not.toContain('wrong-secret');
     await store.close();
+  });
+
+  test('an upgrade that was cut off is done again', async () => {
+    const store = await blank();
+    await store.open();
+    const created = await store.createGroup({ ...group, servers: [] });
+    await store.close();
+    const database = createMysqlDatabase(current());
+    await database.open();
+    await database.alter(async session => void (await session.execute('DELETE FROM fabric_schema WHERE version > 1')));
+    await database.close();
+    const newer = await again();
+    await newer.open();
+    expect(await newer.groups()).toEqual([created]);
+    await newer.close();
   });
 
   test('its tables can be dropped, and are made anew', async () => {

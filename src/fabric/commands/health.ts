@@ -1,7 +1,8 @@
 import type { Cell } from '../../wire/reply.js';
 import { STATUS_FAULTY, STATUS_NAMES } from '../../wire/topology.js';
+import { refusesWrites } from '../replication/replication.js';
 import { column } from './define.js';
-import type { Finding, Told } from './inspection.js';
+import type { Finding } from './inspection.js';
 
 /** What `group.health` reports: the original's columns first, then what it did not know. */
 
@@ -55,12 +56,7 @@ const onOff = (on: boolean) => (on ? 'ON' : 'OFF');
 /** Whether it refuses writes: `needed` as soon as it can be reached, `fenced`, or `open`. null: unknown. */
 function fencing({ server, told }: Finding): string | null {
   if (server.needsFencing) return 'needed';
-  return told && (refusesWrites(told) ? 'fenced' : 'open');
-}
-
-/** Where there is no `super_read_only`, `read_only` is all that there is. */
-export function refusesWrites({ identity }: Told): boolean {
-  return identity.readOnly && identity.superReadOnly !== false;
+  return told && (refusesWrites(told.identity) ? 'fenced' : 'open');
 }
 
 /** @param primary uuid; null: the group has none, and its servers follow whom they will. */

@@ -112,7 +112,7 @@ export const serverCommands = [
         const move = valid(statusMove(current, to), 'ServerError');
         if (move.from !== server.status)
           throw new CommandError('ServerError', phrases.noSuchMove(current.uuid, current.status, to));
-        return { status: move.to, mode: move.mode ?? current.mode };
+        return { status: move.to, mode: move.mode ?? current.mode, byHand: current.byHand && updateOnly };
       });
     },
   }),

@@ -43,6 +43,11 @@ function hindrances(group: GroupRecord, primary: Finding, context: CommandContex
       : [
           `It does not happen by itself: the group is not activated. 'threat.report_failure ${server.uuid}' or 'group.activate ${group.id}' starts it.`,
         ]),
+    ...(server.byHand && server.status === STATUS_FAULTY
+      ? [
+          `It does not happen by itself: update_only has declared the primary FAULTY without one. 'group.promote ${group.id}' or 'threat.report_failure ${server.uuid}' starts it.`,
+        ]
+      : []),
     ...(left > 0
       ? [
           `It waits until ${time(context.now() + left)}: the failover interval of ${context.options.failureTracking.failoverInterval} s protects a primary that took over lately.`,

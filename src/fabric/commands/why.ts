@@ -1,9 +1,10 @@
 import type { Cell } from '../../wire/reply.js';
 import { MODE_NAMES, STATUS_FAULTY, STATUS_NAMES, STATUS_SPARE } from '../../wire/topology.js';
 import { formatAddress } from '../model.js';
+import { place } from '../procedures/by-hand.js';
+import { refusesWrites } from '../replication/replication.js';
 import type { Decision, GroupRecord, ServerRecord } from '../store/store.js';
 import { type CommandContext, column } from './define.js';
-import { refusesWrites } from './health.js';
 import { type Finding, inspectGroup } from './inspection.js';
 import { whyNoFailover } from './why-no-failover.js';
 
@@ -43,7 +44,9 @@ function primaryOf({ primary, primarySince, servers }: GroupRecord, now: number)
   const record = servers.find(({ uuid }) => uuid === primary);
   if (!record) return servers.length === 0 ? 'It has no servers.' : 'It has no primary: group.promote makes one.';
   const since = primarySince === null ? '' : `, since ${time(primarySince)} (${round((now - primarySince) / 1_000)} s)`;
-  return `Its primary is ${named(record)}${since}.`;
+  const untouched = record.byHand && record.status !== STATUS_FAULTY;
+  const waits = `The store alone was told so, by update_only: the node leaves the servers as they are until ${place(true)}, or the next command.`;
+  return `Its primary is ${named(record)}${since}.${untouched ? ` ${waits}` : ''}`;
 }
 
 const named = (server: ServerRecord) => `server ${server.uuid} (${formatAddress(server)})`;
@@ -54,7 +57,7 @@ function serverSentence(finding: Finding, group: GroupRecord): string {
   const { server, told, problem } = finding;
   const role = `${formatAddress(server)} is ${STATUS_NAMES[server.status]}, ${MODE_NAMES[server.mode]}`;
   const state = told ? 'it answers' : `it cannot be asked (${problem})`;
-  return `${[`${role}: ${state}`, ...replication(finding, group), ...transactions(finding), fencing(finding)].join(', ')}.`;
+  return `${[`${role}: ${state}`, ...replication(finding, group), ...transactions(finding), fencing(finding), ...byHand(finding)].join(', ')}.`;
 }
 
 function replication({ told, isPrimary }: Finding, { primary }: GroupRecord): string[] {
@@ -81,12 +84,19 @@ function transactions({ told, isPrimary, missing, errant }: Finding): string[] {
   ];
 }
 
+const RETURNS = ': it is fenced should it come back and accept writes';
+
 function fencing({ server, told, isPrimary }: Finding): string {
   if (server.needsFencing) return 'and is fenced as soon as it can be reached, for it may accept writes';
-  if (!told) return server.status === STATUS_FAULTY ? 'and was fenced' : 'and what it accepts is not known';
+  if (!told) return `and what it accepts is not known${server.status === STATUS_FAULTY ? RETURNS : ''}`;
   if (isPrimary) return told.identity.readOnly ? 'but refuses writes' : 'and accepts writes';
-  if (refusesWrites(told)) return 'and refuses writes';
+  if (refusesWrites(told.identity)) return 'and refuses writes';
   return `${server.status === STATUS_SPARE ? 'and' : 'but'} accepts writes`;
+}
+
+function byHand({ server, isPrimary }: Finding): string[] {
+  if (!server.byHand || isPrimary) return [];
+  return [`and is left as it is, by update_only, until ${place(false)}, or the next command about it`];
 }
 
 function decidedAt({ at, sentence, by }: Decision): string {

@@ -8,6 +8,8 @@ import { parseAddress } from '../model.js';
 export interface Endpoint {
   /** The real one: where port 0 was asked for, the port it got. */
   readonly address: { readonly host: string; readonly port: number };
+  /** From now on clients come in; before, each connection is closed at once. */
+  open(): void;
   /** Takes no new calls and waits for those under way, at most `grace` ms; then nothing of it is open. */
   stop(grace: number): Promise<void>;
 }
@@ -75,7 +77,7 @@ export interface Listener<C extends Client> {
   readonly log: Log;
 }
 
-/** Listens; rejects with Node's error when it cannot (EADDRINUSE ...). */
+/** Takes the port, and nobody in yet; rejects with Node's error when it cannot (EADDRINUSE ...). */
 export async function listen<C extends Client>({
   name,
   server,
@@ -87,6 +89,8 @@ export async function listen<C extends Client>({
   const parsed = parseAddress(where, port, true);
   if ('problem' in parsed) throw new RangeError(parsed.problem);
   const { host } = parsed.value;
+  // Not 0: that was no bound before Node 21.
+  server.maxConnections = -1;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(parsed.value.port, host, () => {
@@ -98,6 +102,9 @@ export async function listen<C extends Client>({
   server.on('error', error => log.error(`${name}: ${error.message}`));
   return {
     address: { host, port: (server.address() as AddressInfo).port },
+    open() {
+      server.maxConnections = Number.POSITIVE_INFINITY;
+    },
     async stop(grace) {
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
       await clients.leave(grace);

@@ -16,7 +16,7 @@ import { createWrongPasswords } from './wrong-passwords.js';
 /** The package's version, behind one of MySQL as MariaDB has it: connectors refuse servers that call themselves older than 4.1. */
 export const SERVER_VERSION = '5.7.9-0.1.0-fabric';
 
-/** Listens; rejects with Node's error when it cannot (EADDRINUSE ...). */
+/** Takes the port, and lets nobody in before it is opened; rejects with Node's error when it cannot (EADDRINUSE ...). */
 export async function startMysql(options: MysqlOptions, context: CommandContext): Promise<Endpoint> {
   requireServerHalf();
   const { log } = context;
@@ -44,9 +44,10 @@ export async function startMysql(options: MysqlOptions, context: CommandContext)
     clients.welcome(new MysqlSession(socket, connections, parts));
   });
   const where = { where: options.address, port: MYSQL_PORT };
-  const { address, stop } = await listen({ name: 'the MySQL endpoint', server, ...where, clients, log });
+  const { address, open, stop } = await listen({ name: 'the MySQL endpoint', server, ...where, clients, log });
   return {
     address,
+    open,
     stop(grace) {
       wrongPasswords.stop();
       return stop(grace);

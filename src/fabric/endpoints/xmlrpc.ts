@@ -14,7 +14,7 @@ import { createAnswerer } from './xmlrpc-answers.js';
 
 /** The XML-RPC endpoint: HTTP, and how much and how slowly clients may send. Who may come in is `xmlrpc-admission.ts`'s, what is answered `xmlrpc-answers.ts`'s. */
 
-/** Listens; rejects with Node's error when it cannot (EADDRINUSE ...). */
+/** Takes the port, and lets nobody in before it is opened; rejects with Node's error when it cannot (EADDRINUSE ...). */
 export async function startXmlRpc(options: XmlRpcOptions, context: CommandContext): Promise<Endpoint> {
   const { log } = context;
   const clients = createClients<HttpClient>(options.maxConnections);

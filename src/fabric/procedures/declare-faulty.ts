@@ -62,10 +62,14 @@ export const markFaulty: Step<Declaration> = {
     const group = await requireGroup(context, data.group);
     const server = requireServer(group, data.server);
     data.kind = 'nothing';
-    if (data.byReports && !(await stillCondemned(group, server, context))) return;
+    if (data.byReports && !(await stillCondemned(data, group, server, context))) return;
     if (data.respectFailoverInterval) refuseTooSoon(group, server, context);
-    await changeGroup(context, data.group, stored => withServer(stored, server.uuid, { status: STATUS_FAULTY }));
-    const sentence = `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}`;
+    const byHand = data.updateOnly && server.uuid === group.primary;
+    await changeGroup(context, data.group, stored =>
+      withServer(stored, server.uuid, { status: STATUS_FAULTY, byHand }),
+    );
+    const waits = byHand ? '; nobody takes over before the next command' : '';
+    const sentence = `server ${server.uuid} (${server.host}:${server.port}) of group ${group.id} is FAULTY, says ${data.reporter}: ${data.error}${waits}`;
     decided(context, {
       group: group.id,
       server: server.uuid,
@@ -84,8 +88,13 @@ export const markFaulty: Step<Declaration> = {
 };
 
 /** Of a primary that is FAULTY nobody asks again: a killed node may have marked it, and forgotten the reports. */
-async function stillCondemned(group: GroupRecord, server: ServerRecord, context: StepContext): Promise<boolean> {
-  if (server.uuid === group.primary && server.status === STATUS_FAULTY) return true;
+async function stillCondemned(
+  { updateOnly }: Declaration,
+  group: GroupRecord,
+  server: ServerRecord,
+  context: StepContext,
+): Promise<boolean> {
+  if (server.uuid === group.primary && server.status === STATUS_FAULTY) return updateOnly || !server.byHand;
   const count = await context.store.countReports(server.uuid, reportsFrom(group, context));
   return condemned(count, group, server, context);
 }

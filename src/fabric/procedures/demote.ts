@@ -74,7 +74,7 @@ async function fence(primary: ServerRecord, data: Demotion, context: StepContext
 }
 
 function withoutPrimary(group: GroupRecord, { uuid, status }: ServerRecord, now: number): GroupRecord {
-  const change = { status: STATUS_SECONDARY, mode: MODE_READONLY } as const;
+  const change = { status: STATUS_SECONDARY, mode: MODE_READONLY, byHand: false } as const;
   return { ...(status === STATUS_PRIMARY ? withServer(group, uuid, change) : group), primary: null, primarySince: now };
 }
 

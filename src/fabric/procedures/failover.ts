@@ -5,7 +5,7 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { byPreference, holds, lackedBy, lostByPrimary } from './candidates.js';
+import { type Applicant, byPreference, holds, lackedBy, lostByPrimary } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import {
   commit,
@@ -102,8 +102,9 @@ function checkAsked(asked: string, data: Promotion, group: GroupRecord): void {
 }
 
 function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded }: Survey): string[] {
-  const order = byPreference(valid).map(({ uuid }) => uuid);
-  const reasons = [...excluded.values()];
+  const divergence = divergenceOf(valid, data, group);
+  const order = divergence === null ? byPreference(valid).map(({ uuid }) => uuid) : [];
+  const reasons = [...excluded.values(), ...(divergence === null ? [] : [divergence])];
   const { old, oldExecuted, mayReturn } = data;
   // The lost primary comes last, and only when it answers: it is fenced, and has all that was ever acknowledged.
   if (mayReturn && old && oldExecuted !== null) {
@@ -114,6 +115,20 @@ function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded }: 
   }
   if (order.length === 0) throw noCandidate(group.id, reasons);
   return order;
+}
+
+/**
+ * Where nothing tells which transactions are errant, the one with the most may be the one that has diverged: it is chosen only when it has all
+ * that the others have (invariant 2). null: nobody has diverged.
+ */
+function divergenceOf(valid: readonly Applicant[], { old, oldExecuted }: Promotion, group: GroupRecord): string | null {
+  const [best] = byPreference(valid);
+  const isKnown = old !== null && (group.baseline ?? oldExecuted) !== null;
+  const lacking = best && !isKnown ? lackedBy(best, valid) : [];
+  if (!best || lacking.length === 0) return null;
+  const held = lacking.map(other => `${other.gtids} of server (${other.uuid})`).join(', ');
+  const wayOut = 'Please, report those as failed whose transactions shall be given up.';
+  return `The servers have diverged: server (${best.uuid}) has the most transactions, and lacks ${held}. ${wayOut}`;
 }
 
 /** Named by an operator, but never at the price of transactions that another server has saved from a primary that was lost. */

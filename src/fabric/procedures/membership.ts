@@ -11,8 +11,10 @@ import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { Address, ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { place } from './by-hand.js';
+import { beyond } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
-import { describe, follow, patience, refuseUnlike } from './promotion.js';
+import { describe, follow, patience, refuseUnlike, shortPatience } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
 /** Servers come, go, and come back after a repair. */
@@ -74,19 +76,30 @@ const followPrimary: Step<Addition> = {
 
 const joinGroup: Step<Addition> = {
   name: 'store it as a secondary',
-  async run({ group, uuid, address }, context) {
+  async run({ group, uuid, address, updateOnly }, context) {
     await changeGroup(context, group, stored => {
       // Done before the node was killed.
       if (stored.servers.some(server => server.uuid === uuid)) return stored;
-      return { ...stored, servers: [...stored.servers, newSecondary(uuid, address)] };
+      return { ...stored, servers: [...stored.servers, { ...newSecondary(uuid, address), byHand: updateOnly }] };
     });
-    const sentence = `server ${uuid} (${address.host}:${address.port}) joined group ${group}`;
+    const sentence = `server ${uuid} (${address.host}:${address.port}) joined group ${group}${updateOnly ? UNTOUCHED : ''}`;
     decided(context, { group, server: uuid, event: 'membership', sentence });
   },
 };
 
+const UNTOUCHED = `; the server was not touched, and is not until ${place(false)}, or the next command about it`;
+
 function newSecondary(uuid: string, { host, port }: Address): ServerRecord {
-  return { uuid, host, port, status: STATUS_SECONDARY, mode: MODE_READONLY, weight: 1, needsFencing: false };
+  return {
+    uuid,
+    host,
+    port,
+    status: STATUS_SECONDARY,
+    mode: MODE_READONLY,
+    weight: 1,
+    needsFencing: false,
+    byHand: false,
+  };
 }
 
 function primaryOf(group: GroupRecord): ServerRecord | undefined {
@@ -197,10 +210,10 @@ const takeBack: Step<Repair> = {
     const group = await requireGroup(context, id);
     const record = requireServer(group, name);
     const server = await context.sessions.to(record, patience(context));
-    await attach(record, server, primaryOf(group), updateOnly, context);
-    const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false } as const;
+    const evidence = await attach(record, server, group, updateOnly, context);
+    const change = { status: STATUS_SPARE, mode: MODE_OFFLINE, needsFencing: false, byHand: updateOnly } as const;
     await changeGroup(context, id, stored => withServer(stored, record.uuid, change));
-    const sentence = `server ${record.uuid} of group ${id} was FAULTY and is a SPARE: it answers and has no transactions of its own`;
+    const sentence = `server ${record.uuid} of group ${id} was FAULTY and is a SPARE: it answers and ${evidence}`;
     decided(context, { group: id, server: record.uuid, event: 'status', sentence });
   },
 };
@@ -222,16 +235,57 @@ async function refuseReplaced({ uuid, host, port }: ServerRecord, server: Manage
   throw new CommandError('ServerError', `At ${host}:${port} answers server (${answering}), not (${uuid}).`);
 }
 
+/** @returns what the comparison with the others has shown. */
 async function attach(
-  { uuid }: ServerRecord,
+  record: ServerRecord,
   server: ManagedServer,
-  primary: ServerRecord | undefined,
+  group: GroupRecord,
   updateOnly: boolean,
   context: StepContext,
-): Promise<void> {
-  if (primary) await refuseUnlike(uuid, server, await context.sessions.to(primary, patience(context)));
+): Promise<string> {
+  const primary = primaryOf(group);
+  if (!primary) {
+    const evidence = await refuseDivergedFromAll(record, server, group, context);
+    await server.fence();
+    return evidence;
+  }
+  await refuseUnlike(record.uuid, server, await context.sessions.to(primary, patience(context)));
   await server.fence();
-  if (!primary || updateOnly) return;
-  await server.setSemiSync('secondary');
-  await server.follow(primary);
+  if (!updateOnly) {
+    await server.setSemiSync('secondary');
+    await server.follow(primary);
+  }
+  return 'has no transactions of its own';
+}
+
+/**
+ * Without a primary nobody knows which transactions count. A server that has more than another, or less, may be right; one that has some and
+ * lacks others cannot be reconciled with it.
+ * @throws CommandError naming both.
+ */
+async function refuseDivergedFromAll(
+  { uuid }: ServerRecord,
+  server: ManagedServer,
+  { servers, baseline }: GroupRecord,
+  context: StepContext,
+): Promise<string> {
+  const executed = await server.executed();
+  const refuse = (from: string, reference: string) => {
+    const [own, lacking] = [beyond(executed, reference), beyond(reference, executed)];
+    if (own === '' || lacking === '') return;
+    throw new CommandError(
+      'ServerError',
+      `Server (${uuid}) has diverged from ${from}: it has ${own}, and lacks ${lacking}.`,
+    );
+  };
+  const others = servers.filter(other => other.uuid !== uuid && other.status !== STATUS_FAULTY);
+  const ask = async (other: ServerRecord) => (await context.sessions.to(other, shortPatience(context))).executed();
+  const answers = await Promise.allSettled(others.map(ask));
+  for (const [index, answer] of answers.entries())
+    if (answer.status === 'fulfilled') refuse(`server (${others[index]?.uuid})`, answer.value);
+  if (baseline !== null) refuse('what there was at the last promotion', baseline);
+  const asked = answers.filter(({ status }) => status === 'fulfilled').length;
+  return asked === 0
+    ? 'could be compared with nobody'
+    : `has not diverged from the ${asked} others that could be asked`;
 }

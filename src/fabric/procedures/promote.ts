@@ -3,6 +3,7 @@ import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { place } from './by-hand.js';
 import { failoverSteps, fenceOnlySteps } from './failover.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import { newPromotion, type Promotion } from './promotion.js';
@@ -44,7 +45,7 @@ function describePrimary(old: ServerRecord | undefined): string {
   return `its primary ${old.uuid} is ${old.status === STATUS_FAULTY ? 'FAULTY' : 'in service'}`;
 }
 
-/** No server is touched or asked: for operators who have done the work themselves. */
+/** No server is touched or asked: for operators who have done the work themselves, or will; until then the node leaves the group's servers alone. */
 const updateStore: Step<Promotion> = {
   name: 'change the primary in the state store only',
   async run(data, context) {
@@ -58,7 +59,7 @@ const updateStore: Step<Promotion> = {
       if (candidate.uuid === group.primary && candidate.uuid !== old) return group;
       return replaced(group, candidate, context.now());
     });
-    const sentence = `server ${primary} is the primary of group ${data.group} in the state store; no server was touched`;
+    const sentence = `server ${primary} is the primary of group ${data.group} in the state store; no server was touched, and none is until ${place(true)}, or the next command`;
     decided(context, { group: data.group, server: primary, event: 'promoted', sentence });
   },
 };
@@ -68,9 +69,11 @@ function replaced(group: GroupRecord, candidate: ServerRecord, now: number): Gro
   if (candidate.uuid === group.primary) throw refuse(phrases.alreadyPrimary(candidate.uuid));
   if (candidate.status === STATUS_FAULTY) throw refuse(`Server (${candidate.uuid}) is faulty.`);
   const old = group.servers.find(({ uuid, status }) => uuid === group.primary && status === STATUS_PRIMARY);
-  const freed = old ? withServer(group, old.uuid, { status: STATUS_SECONDARY, mode: MODE_READONLY }) : group;
+  const freed = old
+    ? withServer(group, old.uuid, { status: STATUS_SECONDARY, mode: MODE_READONLY, byHand: false })
+    : group;
   return {
-    ...withServer(freed, candidate.uuid, { status: STATUS_PRIMARY, mode: MODE_READWRITE }),
+    ...withServer(freed, candidate.uuid, { status: STATUS_PRIMARY, mode: MODE_READWRITE, byHand: true }),
     primary: candidate.uuid,
     primarySince: now,
     baseline: null,

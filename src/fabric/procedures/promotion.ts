@@ -137,8 +137,21 @@ export async function isPrimary(uuid: string | null, data: Promotion, context: S
 
 function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: number): GroupRecord {
   const chosen = data.chosen ?? '';
+  refuseOvertaken(stored, data);
   const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false } as const;
-  return { ...withServer(stored, chosen, change), primary: chosen, primarySince: now, baseline };
+  const tended = { ...stored, servers: stored.servers.map(server => ({ ...server, byHand: false })) };
+  return { ...withServer(tended, chosen, change), primary: chosen, primarySince: now, baseline };
+}
+
+/**
+ * Invariant 1, whoever else works on the store: until here the group has no primary, or the old one, which is FAULTY.
+ * @throws CommandError naming the server that takes the writes by now.
+ */
+function refuseOvertaken({ id, primary, servers }: GroupRecord, { old, chosen }: Promotion): void {
+  const current = servers.find(({ uuid }) => uuid === primary);
+  if (!current || (current.uuid === old && current.status === STATUS_FAULTY)) return;
+  const sentence = `Server (${chosen}) was not promoted: server (${current.uuid}) has become the primary of group (${id}) meanwhile.`;
+  throw new CommandError('GroupError', sentence);
 }
 
 /** Never fails: a server that cannot follow the new primary becomes FAULTY, the promotion stands. */

@@ -1,4 +1,5 @@
 import type { RunRecord } from '../store/store.js';
+import { type Acceptance, acceptance } from './by-hand.js';
 import { type Declaration, declaration } from './declare-faulty.js';
 import { type Demotion, demotion } from './demote.js';
 import { type Addition, addition, faultyToSpare, type Removal, type Repair, removeServer } from './membership.js';
@@ -18,6 +19,7 @@ const REBUILD: Readonly<Record<string, (data: Data) => Procedure>> = {
   'server.set_status': data => faultyToSpare(data as Repair) as Procedure,
   'threat.report_failure': data => declaration(data as Declaration) as Procedure,
   reopen: data => reopening(data as Reopening) as Procedure,
+  accept: data => acceptance(data as Acceptance) as Procedure,
   reattach: data => reattachment(data as Reattachment) as Procedure,
 };
 

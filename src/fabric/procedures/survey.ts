@@ -50,7 +50,7 @@ async function look(
   if (data.oldExecuted === null) await drain(server);
   else await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
   const executed = await server.executed();
-  const errant = data.old === null ? '' : errantSince(executed, data.old, group.baseline);
+  const errant = data.old === null ? '' : errantSince(executed, data.old, group.baseline ?? data.oldExecuted);
   if (errant !== '') throw new Error(`it has errant transactions: ${errant}`);
   return { uuid: record.uuid, weight: record.weight, executed };
 }

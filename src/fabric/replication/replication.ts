@@ -36,6 +36,11 @@ export interface ServerIdentity {
   readonly superReadOnly: boolean | null;
 }
 
+/** Where there is no `super_read_only`, `read_only` is all that there is. */
+export function refusesWrites({ readOnly, superReadOnly }: ServerIdentity): boolean {
+  return readOnly && superReadOnly !== false;
+}
+
 /** Semi-synchronous replication as the server has it now. */
 export interface SemiSync {
   /** Which side is switched on. */

@@ -29,6 +29,7 @@ export function createMemoryStore(): Store {
     },
     async open() {},
     async close() {},
+    async claim() {},
     async groups() {
       return groups.all();
     },

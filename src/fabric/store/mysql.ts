@@ -2,7 +2,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { addAbortSignal } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
-import type { Dialect, Row, SqlDatabase, SqlSession, SqlValue, Work } from './sql-database.js';
+import { type Claimant, createClaim } from './mysql-claim.js';
+import type { Dialect, Row, SqlDatabase, SqlValue, Work } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import type { Store } from './store.js';
 
@@ -35,6 +36,7 @@ const DIALECT: Dialect = {
 const REPEATS = 3;
 
 export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
+  const claim = createClaim(settings.database, nameOf(settings));
   let link: Link | undefined;
   let closed: AbortController | undefined;
   let failed: { readonly at: number; readonly error: unknown } | undefined;
@@ -58,6 +60,7 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
     const deadline = performance.now() + patienceOf(settings);
     for (let repeat = 1; ; repeat += 1) {
       const current = await linked(deadline);
+      await claim.keep(current);
       try {
         return await attempt(current);
       } catch (error) {
@@ -90,10 +93,12 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
       await linked(performance.now() + patienceOf(settings));
     },
     async close() {
+      claim.forget();
       closed?.abort();
       closed = undefined;
       link = undefined;
     },
+    claim: async alarm => claim.take(await linked(performance.now() + patienceOf(settings)), alarm),
     look: work => repeated(work),
     read: work => transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work),
     write: work => transaction('START TRANSACTION', work),
@@ -119,7 +124,7 @@ class InDoubt extends Error {
   }
 }
 
-interface Link extends SqlSession {
+interface Link extends Claimant {
   readonly alive: boolean;
 }
 
@@ -138,13 +143,16 @@ async function connectPatiently(settings: MysqlSettings, deadline: number, close
   }
 }
 
+/** Seconds for which the server keeps a session that says nothing: one of a node whose machine is gone must not hold its lock for long. */
+const IDLE = 60;
+
 /**
  * REPEATABLE READ, because READ COMMITTED does not go with the statement format of the binary log, the default of 5.6. A strict mode without
  * ANSI_QUOTES and NO_BACKSLASH_ESCAPES, because values are put into the statements on this side.
  */
 const SETTINGS = (seconds: number) =>
   `SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES',
-   wait_timeout = 2147483, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
+   wait_timeout = ${IDLE}, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
 
 /** @param closed ends the connection. */
 async function connect(settings: MysqlSettings, closed: AbortSignal): Promise<Link> {
@@ -205,6 +213,7 @@ function createLink(connection: Connection, socket: Socket, timeout: number): Li
     }
   };
   return {
+    id: connection.threadId,
     get alive() {
       return alive;
     },

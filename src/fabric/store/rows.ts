@@ -5,7 +5,7 @@ import type { Decision, DecisionEvent, ErrorReport, GroupRecord, RunEvent, RunRe
 /** Rows of the tables and the records that they stand for. */
 
 export const GROUP_COLUMNS = 'id, description, active, primary_uuid, primary_since, baseline, version';
-export const SERVER_COLUMNS = 'uuid, group_id, host, port, status, mode, weight, needs_fencing';
+export const SERVER_COLUMNS = 'uuid, group_id, host, port, status, mode, weight, needs_fencing, by_hand';
 export const REPORT_COLUMNS = 'server_uuid, reporter, error, reported_at';
 export const DECISION_COLUMNS = 'decided_at, group_id, server_uuid, event, asked_by, sentence';
 export const RUN_COLUMNS = 'uuid, name, group_id, step, data, ended, error, events';
@@ -29,8 +29,8 @@ export function groupOf(row: Row, servers: readonly ServerRecord[]): GroupRecord
 }
 
 export function serverRow(group: string, server: ServerRecord): SqlValue[] {
-  const { uuid, host, port, status, mode, weight, needsFencing } = server;
-  return [uuid, group, host, port, status, mode, weight, Number(needsFencing)];
+  const { uuid, host, port, status, mode, weight, needsFencing, byHand } = server;
+  return [uuid, group, host, port, status, mode, weight, Number(needsFencing), Number(byHand)];
 }
 
 export function serverOf(row: Row): ServerRecord {
@@ -42,6 +42,7 @@ export function serverOf(row: Row): ServerRecord {
     mode: Number(row.mode) as Mode,
     weight: Number(row.weight),
     needsFencing: row.needs_fencing === 1,
+    byHand: row.by_hand === 1,
   };
 }
 

@@ -62,6 +62,7 @@ const MIGRATIONS: readonly ((dialect: Dialect) => readonly string[])[] = [
       name VARCHAR(64) NOT NULL, protocol VARCHAR(16) NOT NULL, password VARCHAR(64), roles TEXT NOT NULL, PRIMARY KEY (name, protocol)
     )${table}`,
   ],
+  () => ['ALTER TABLE fabric_servers ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0'],
 ];
 
 /** What the tables of this program are. */
@@ -87,13 +88,13 @@ export async function migrate(session: SqlSession, dialect: Dialect): Promise<vo
   }
 }
 
-/** MySQL has no CREATE INDEX IF NOT EXISTS. */
+/** MySQL has no CREATE INDEX IF NOT EXISTS, and no ADD COLUMN IF NOT EXISTS. */
 async function repeatable(session: SqlSession, statement: string): Promise<void> {
   try {
     await session.execute(statement);
   } catch (error) {
     const { code } = error as { code?: unknown };
-    if (code !== 'ER_DUP_KEYNAME') throw error;
+    if (code !== 'ER_DUP_KEYNAME' && code !== 'ER_DUP_FIELDNAME') throw error;
   }
 }
 

@@ -95,6 +95,7 @@ export function createSqlStore(database: SqlDatabase): Store {
       const late = setTimeout(() => void database.close(), FAREWELL);
       await exclusive(() => database.close()).finally(() => clearTimeout(late));
     },
+    claim: alarm => exclusive(() => database.claim(alarm)),
     async groups() {
       await fresh();
       return table.all();

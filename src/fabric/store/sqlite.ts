@@ -19,9 +19,12 @@ const DIALECT: Dialect = { serial: 'INTEGER PRIMARY KEY AUTOINCREMENT', table: '
 /** ms for which a writer waits for others of other programs. */
 const PATIENCE = 5_000;
 const PAUSE = 5;
+/** ms for which a node that is started waits for one that ends. */
+const CLAIM_PATIENCE = 1_000;
 
 export function createSqliteDatabase({ file }: SqliteSettings): SqlDatabase {
   let handle: SqliteHandle | undefined;
+  let claimed: SqliteHandle | undefined;
   let writing = false;
   let revision = 0;
 
@@ -59,7 +62,11 @@ export function createSqliteDatabase({ file }: SqliteSettings): SqlDatabase {
     },
     async close() {
       handle?.close();
-      handle = undefined;
+      claimed?.close();
+      handle = claimed = undefined;
+    },
+    async claim() {
+      if (file !== ':memory:') claimed ??= await holdLock(file);
     },
     look: work => work(session),
     read: work => transaction('BEGIN', work),
@@ -76,6 +83,21 @@ export function createSqliteDatabase({ file }: SqliteSettings): SqlDatabase {
   };
 }
 
+/**
+ * A transaction that never ends, on an empty database beside the store: the operating system forgets its lock with the process, however that
+ * ends, and the store itself stays open to others.
+ */
+async function holdLock(file: string): Promise<SqliteHandle> {
+  const lock = await openSqlite(`${file}-node`);
+  try {
+    await patiently(() => lock.exec('BEGIN EXCLUSIVE'), CLAIM_PATIENCE);
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw isBusy(error) ? new Error(`Another node uses the state store ${file}.`, { cause: error }) : error;
+  }
+}
+
 /** undefined: another program holds the whole file for a moment. */
 function committedRevision({ all }: SqliteHandle): number | undefined {
   try {
@@ -87,8 +109,8 @@ function committedRevision({ all }: SqliteHandle): number | undefined {
 }
 
 /** Again and again while another program writes. */
-async function patiently(work: () => void): Promise<void> {
-  for (const end = performance.now() + PATIENCE; ; await sleep(PAUSE)) {
+async function patiently(work: () => void, patience = PATIENCE): Promise<void> {
+  for (const end = performance.now() + patience; ; await sleep(PAUSE)) {
     try {
       work();
       return;

@@ -14,6 +14,11 @@ export interface ServerRecord {
   readonly weight: number;
   /** true: it may accept writes although it must not (a lost primary); it is fenced as soon as it can be reached. */
   readonly needsFencing: boolean;
+  /**
+   * true: `update_only` has given it its place in the store alone. The node leaves the server as it is, and of a primary the whole group, until
+   * it is in that place or the next command about it.
+   */
+  readonly byHand: boolean;
 }
 
 export interface GroupRecord {
@@ -136,6 +141,12 @@ export interface Store {
   /** Given up, and rejected, as soon as `signal` is aborted; `close` is harmless then. */
   open(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
+  /**
+   * For a node, which is the only one on this store until it closes it or ends.
+   * @param alarm gets a sentence when this is not sure any more.
+   * @throws Error that names the store, when another node has it.
+   */
+  claim(alarm: (sentence: string) => void): Promise<void>;
 
   /** All groups, ordered by id. */
   groups(): Promise<readonly GroupRecord[]>;

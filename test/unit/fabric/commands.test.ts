@@ -406,7 +406,7 @@ describe('dump', () => {
   beforeEach(async () => {
     const group = { description: null, active: false, primary: null, primarySince: null, baseline: null };
     for (const [index, id] of ['g1', 'g10', 'g2'].entries()) {
-      const server = { port: 3306, status: 1, mode: 0, weight: 0.5, needsFencing: false } as const;
+      const server = { port: 3306, status: 1, mode: 0, weight: 0.5, needsFencing: false, byHand: false } as const;
       const uuid = `0000000${index}-0000-4000-8000-000000000000`;
       await node.store.createGroup({ ...group, id, servers: [{ ...server, uuid, host: `db${index}` }] });
     }

@@ -66,7 +66,7 @@ function makeContext(): CommandContext {
     now: () => 1_500,
   };
   const commands = new Map<string, Command>([echo, change].map(command => [command.name, command]));
-  const detector = { watch() {}, unwatch() {}, hint() {}, outlook: () => undefined };
+  const detector = { start() {}, watch() {}, unwatch() {}, hint() {}, outlook: () => undefined };
   const own = { endpoints: () => [], statistics: createStatistics(base), startedAt: 0, shutDown() {} };
   return { ...base, runner: createRunner(base), detector, commands, ...own };
 }

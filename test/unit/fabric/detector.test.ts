@@ -123,6 +123,7 @@ beforeEach(async () => {
       mode: uuid === P ? 3 : 1,
       weight: 1,
       needsFencing: false,
+      byHand: false,
     }),
   );
   await store.createGroup({
@@ -135,6 +136,7 @@ beforeEach(async () => {
     servers: records,
   });
   detector = createDetector(context, { run: declare, busy: () => busy } as Partial<Runner> as Runner);
+  detector.start();
   detector.watch('g');
   await sleep(PERIOD / 2);
 });

@@ -46,7 +46,7 @@ beforeEach(() => {
 const NEW = { active: false, primary: null, primarySince: null, baseline: null, servers: [] };
 
 const server = (uuid: string, status: Status): ServerRecord => ({
-  ...{ uuid, status, host: uuid, port: 3306, weight: 1, needsFencing: false },
+  ...{ uuid, status, host: uuid, port: 3306, weight: 1, needsFencing: false, byHand: false },
   mode: status === STATUS_PRIMARY ? 3 : 1,
 });
 

@@ -1,0 +1,124 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Fabric } from '../../../src/fabric/node.js';
+import type { Replication } from '../../../src/fabric/replication/replication.js';
+import { createMemoryStore } from '../../../src/fabric/store/memory.js';
+import { createSqliteStore } from '../../../src/fabric/store/sqlite.js';
+import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
+import { createFakeNode, createTrio, trioRecord, uuidOf } from '../../fakes/fake-node.js';
+import type { FakeServers } from '../../fakes/fake-servers.js';
+
+let folder: string;
+let servers: FakeServers;
+let nodes: Fabric[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'two-nodes-'));
+  servers = createTrio();
+  nodes = [];
+});
+afterEach(async () => {
+  await Promise.all(nodes.map(node => node.stop()));
+  rmSync(folder, { recursive: true });
+});
+
+function nodeOn(store: Store, replication: Replication = servers, address = '127.0.0.1:0') {
+  const xmlrpc = { address, disableAuthentication: true } as const;
+  const node = createFakeNode(store, replication, { protocol: { xmlrpc } });
+  nodes.push(node.fabric);
+  return node.fabric;
+}
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+function answerOf(port: number): Promise<string> {
+  return new Promise(resolve => {
+    const asked = request({ host: '127.0.0.1', port, method: 'POST' }, () => resolve('answers'));
+    asked.on('error', error => resolve(String((error as { code?: unknown }).code)));
+    asked.end();
+  });
+}
+
+const sqlite = () => createSqliteStore({ file: join(folder, 'fabric.sqlite') });
+
+const unfinished: RunRecord = {
+  ...{ uuid: 'r', procedure: 'group.promote', group: 'gone', step: 0, finished: false, error: null, events: [] },
+  data: '{"group":"gone","kind":"undecided"}',
+};
+
+test('a second node on the same port ends before it has opened the store', async () => {
+  const first = nodeOn(createMemoryStore());
+  await first.start();
+  const { host, port } = first.address.xmlrpc;
+  const store = createMemoryStore();
+  let opened = false;
+  const watched = {
+    ...store,
+    async open() {
+      opened = true;
+    },
+  };
+  await expect(nodeOn(watched, servers, `${host}:${port}`).start()).rejects.toThrow('EADDRINUSE');
+  expect(opened).toBe(false);
+});
+
+test('a second node on the same store ends, and leaves the procedures of the first one alone', async () => {
+  const store = sqlite();
+  const first = nodeOn(store);
+  await first.start();
+  await store.saveRun(unfinished);
+  await expect(nodeOn(sqlite()).start()).rejects.toThrow(`Another node uses the state store ${folder}/fabric.sqlite.`);
+  expect((await store.unfinishedRuns()).map(({ uuid }) => uuid)).toEqual(['r']);
+  await first.stop();
+  await nodeOn(sqlite()).start();
+});
+
+test('nobody comes in before what a killed node left is ended', async () => {
+  const store = createMemoryStore();
+  await store.saveRun({ ...unfinished, group: 'g', data: '{"group":"g","kind":"undecided"}' });
+  let release = () => {};
+  const held = new Promise<void>(resolve => {
+    release = resolve;
+  });
+  const slow = { ...store, group: (id: string) => held.then(() => store.group(id)) };
+  const port = await freePort();
+  const started = nodeOn(slow, servers, `127.0.0.1:${port}`).start();
+  await expect.poll(() => answerOf(port)).toMatch(/^(ECONNRESET|EPIPE)$/);
+  release();
+  await started;
+  expect(await answerOf(port)).toBe('answers');
+});
+
+test('a promotion gives up when another node has put the old primary back', async () => {
+  const store = createMemoryStore();
+  await store.createGroup(trioRecord({ active: false }));
+  const before = trioRecord();
+  const putBack = async () => {
+    servers.get(1).readOnly = false;
+    const group = await store.group('g');
+    if (group) await store.saveGroup({ ...group, primary: before.primary, servers: before.servers });
+  };
+  const meddled: Replication = {
+    async connect(address, timeout) {
+      const server = await servers.connect(address, timeout);
+      const unfence = () => server.unfence().then(() => (address.port === 2 ? putBack() : undefined));
+      return { ...server, unfence };
+    },
+  };
+  const node = nodeOn(store, meddled);
+  await node.start();
+  await expect(node.call('group.promote', 'g', uuidOf(2))).rejects.toThrow(
+    `Server (${uuidOf(2)}) was not promoted: server (${uuidOf(1)}) has become the primary of group (g) meanwhile.`,
+  );
+  expect((await store.group('g'))?.primary).toBe(uuidOf(1));
+  expect([1, 2, 3].map(n => servers.get(n).readOnly)).toEqual([false, true, true]);
+});
