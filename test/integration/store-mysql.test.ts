@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../../src/fabric/store/mysql.js';
-import { lockOf } from '../../src/fabric/store/mysql-claim.js';
+import { createClaim, lockOf } from '../../src/fabric/store/mysql-claim.js';
 import { dropTables } from '../../src/fabric/store/schema.js';
+import type { Row, SqlValue } from '../../src/fabric/store/sql-database.js';
 import { accounts, Mysqld } from '../../src/testing.js';
 import { durableStoreContract, storeContract } from '../contract/store.contract.js';
 import { until } from './ha-group.js';
@@ -88,6 +90,31 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       expect(alarms[0]).toMatch(/^Another node uses the state store claimed on .+ by now: stop one of them/);
       await store.createGroup({ ...group, servers: [] });
       await Promise.all([store.close(), other.close()]);
+    });
+
+    test("stays one node's when the server has not missed its former session yet", async () => {
+      const { user, password } = accounts.fabric;
+      const session = async () => {
+        const connection = await createConnection({ host: '127.0.0.1', port: victim.port, user, password });
+        connection.on('error', () => {});
+        const query = async (sql: string, values?: readonly SqlValue[]) =>
+          (await connection.query(sql, values && [...values]))[0] as Row[];
+        return {
+          connection,
+          id: connection.threadId,
+          query,
+          execute: async (sql: string) => (await query(sql)).length,
+        };
+      };
+      const [former, next, other] = await Promise.all([session(), session(), session()]);
+      const alarms: string[] = [];
+      const claim = createClaim('lingering', 'here');
+      await claim.take(former, sentence => alarms.push(sentence));
+      await claim.keep(next);
+      await expect(createClaim('lingering', 'here').take(other, () => {})).rejects.toThrow('lingering on here');
+      expect(alarms).toEqual([]);
+      await expect(former.query('SELECT 1')).rejects.toThrow();
+      for (const { connection } of [former, next, other]) connection.destroy();
     });
 
     test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {

@@ -22,7 +22,7 @@ beforeEach(async () => {
 afterEach(() => fabric.stop());
 
 /** ms in which each server is looked at several times, and a failover would have been tried again. */
-const LOOKS = 1_500;
+const LOOKS = 800;
 
 const shown = () => [1, 2, 3].map(n => ({ readOnly: servers.get(n).readOnly, source: servers.get(n).source?.port }));
 const AS_BEFORE = [
@@ -44,6 +44,15 @@ describe('threat.report_failure with update_only', () => {
     expect(await record(1)).toMatchObject({ status: 0, byHand: true });
     expect(await sentences('event.log')).toContain('maintenance; nobody takes over before the next command');
     expect(await sentences('group.why')).toContain('update_only has declared the primary FAULTY without one.');
+  });
+
+  test('clients that go on complaining change nothing', async () => {
+    await fabric.stop();
+    const failureTracking = { notifications: 1, notificationClients: 1 };
+    fabric = createFakeNode(store, servers, { failureTracking }).fabric;
+    await fabric.start();
+    await fabric.call('threat.report_error', uuidOf(1), 'app', '2013');
+    expect((await store.group('g'))?.primary).toBe(uuidOf(1));
   });
 
   test.each([
