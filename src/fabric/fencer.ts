@@ -60,16 +60,20 @@ export function createFencer(context: Context, runner: Runner): Fencer {
     const timeout = context.options.failureTracking.detectionTimeout * 1000;
     const connection = await context.replication.connect(server, timeout).catch(() => undefined);
     if (!connection) return;
-    const needed = server.needsFencing || (await lacksFence(connection));
+    const needed = await needsFence(server, connection);
     if (ending.signal.aborted || needed !== false) connection.close();
     else hold(connection, group.id, server.uuid);
     // A procedure that is under way may be just about to fence it.
     if (ending.signal.aborted || !needed || (isHeld(server) && runner.busy(group.id))) return;
     if (isHeld(server)) await runner.run(doubtFence(group.id, server.uuid)).done;
-    await runner.run(fenceReturned(group.id, server.uuid)).done;
+    await runner.run(fenceReturned(group.id, server.uuid, holder => hold(holder, group.id, server.uuid))).done;
   }
 
   function hold(connection: ManagedServer, group: string, uuid: string): void {
+    if (ending.signal.aborted) {
+      connection.close();
+      return;
+    }
     held.set(uuid, connection);
     connection.onLost(() => {
       held.delete(uuid);
@@ -89,10 +93,10 @@ export function createFencer(context: Context, runner: Runner): Fencer {
   };
 }
 
-/** null: it cannot be asked any more. */
-function lacksFence(server: ManagedServer): Promise<boolean | null> {
+/** null: it cannot be asked any more, or is another server, which has got the address. */
+function needsFence({ uuid, needsFencing }: ServerRecord, server: ManagedServer): Promise<boolean | null> {
   return server.identity().then(
-    identity => !refusesWrites(identity),
+    identity => (identity.uuid === uuid ? needsFencing || !refusesWrites(identity) : null),
     () => null,
   );
 }
@@ -112,20 +116,30 @@ function doubtFence(group: string, uuid: string): Procedure {
   return { name: 'fence', group, data: { server: uuid }, steps: [step] };
 }
 
-/** Under the group's lock, and asked again there: the server may be the primary by now. */
-function fenceReturned(group: string, uuid: string): Procedure {
+/**
+ * Under the group's lock, and asked again there: the server may be the primary by now.
+ * @param hold gets a connection that was made after the fence and before anybody hears of it, so that who lifts it then lifts it for good.
+ */
+function fenceReturned(group: string, uuid: string, hold: (connection: ManagedServer) => void): Procedure {
   const step = {
     name: 'fence the server that came back',
     run: async (_data: unknown, context: StepContext) => {
       const record = (await context.store.group(group))?.servers.find(server => server.uuid === uuid);
       if (!record?.needsFencing) return;
-      const server = await context.sessions.to(record, context.options.failureTracking.detectionTimeout * 1000);
+      const timeout = context.options.failureTracking.detectionTimeout * 1000;
+      const server = await context.sessions.to(record, timeout);
+      if ((await server.identity()).uuid !== uuid) return;
       await server.fence();
       await server.killClients();
       // A frozen server that goes on may still find an order to open in its buffers: the last word must be ours.
       await sleep(SETTLE);
       await server.fence();
-      await changeGroup(context, group, stored => withServer(stored, uuid, { needsFencing: false }));
+      const holder = await context.replication.connect(record, timeout);
+      await changeGroup(context, group, stored => withServer(stored, uuid, { needsFencing: false })).catch(error => {
+        holder.close();
+        throw error;
+      });
+      hold(holder);
       const sentence = `server ${uuid} (${record.host}:${record.port}) of group ${group} came back and is fenced`;
       decided(context, { group, server: uuid, event: 'fenced', level: 'warn', sentence });
     },

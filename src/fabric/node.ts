@@ -195,9 +195,9 @@ async function startNode(context: Context, shutDown: () => void, leaving: AbortS
 /** The state is this node's alone from here on, and what the last one left unfinished is ended. */
 async function takeOver(context: Context, runner: Runner, leaving: AbortSignal): Promise<void> {
   const { store, options, log } = context;
+  await store.claim(sentence => log.error(sentence), leaving); // before the store is opened, which may change its schema
   await store.open(leaving);
   if (!hasSuperadmin(options, store.users)) throw new Error(NOBODY);
-  await store.claim(sentence => log.error(sentence));
   await recover(context, runner, leaving);
 }
 

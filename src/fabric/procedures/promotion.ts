@@ -138,9 +138,16 @@ export async function isPrimary(uuid: string | null, data: Promotion, context: S
 function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: number): GroupRecord {
   const chosen = data.chosen ?? '';
   refuseOvertaken(stored, data);
-  const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false } as const;
-  const tended = { ...stored, servers: stored.servers.map(server => ({ ...server, byHand: false })) };
-  return { ...withServer(tended, chosen, change), primary: chosen, primarySince: now, baseline };
+  const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false, byHand: false } as const;
+  // Who asks for a switchover wants all servers in their places; a failover leaves alone those that are an operator's affair.
+  const over = ({ status }: ServerRecord) => data.kind === 'switchover' || status === STATUS_FAULTY;
+  const tended = stored.servers.map(server => (over(server) ? { ...server, byHand: false } : server));
+  return {
+    ...withServer({ ...stored, servers: tended }, chosen, change),
+    primary: chosen,
+    primarySince: now,
+    baseline,
+  };
 }
 
 /**
@@ -161,7 +168,9 @@ export const repoint: Step<Promotion> = {
   async run(data, context) {
     const group = await requireGroup(context, data.group);
     const primary = await recordOf(data.chosen, data, context);
-    const others = group.servers.filter(({ uuid, status }) => uuid !== primary.uuid && status !== STATUS_FAULTY);
+    const others = group.servers.filter(
+      ({ uuid, status, byHand }) => uuid !== primary.uuid && status !== STATUS_FAULTY && !byHand,
+    );
     await Promise.all(others.map(server => followOrFaulty(server, primary, data, context)));
   },
 };

@@ -1,6 +1,7 @@
 import { STATUS_SECONDARY } from '../../wire/topology.js';
 import type { ManagedServer, ReplicaStatus } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
+import { isInPlace } from './by-hand.js';
 import { type Applicant, beyond, errantSince, holds } from './candidates.js';
 import { requireServer } from './group-record.js';
 import { CATCH_UP, describe, type Promotion, shortPatience } from './promotion.js';
@@ -45,6 +46,7 @@ async function look(
   context: StepContext,
 ): Promise<Applicant> {
   const server = await context.sessions.to(record, shortPatience(context));
+  await refuseByHand(record, server, data, group);
   const issues = await server.requirementIssues();
   if (issues.length > 0) throw new Error(issues.join('; '));
   if (data.oldExecuted === null) await drain(server);
@@ -53,6 +55,19 @@ async function look(
   const errant = data.old === null ? '' : errantSince(executed, data.old, group.baseline ?? data.oldExecuted);
   if (errant !== '') throw new Error(`it has errant transactions: ${errant}`);
   return { uuid: record.uuid, weight: record.weight, executed };
+}
+
+/** @throws Error when `update_only` put the server into the group, and it is not in its place yet: nobody knows what is on it. */
+async function refuseByHand(
+  { uuid, byHand }: ServerRecord,
+  server: ManagedServer,
+  { old, asked }: Promotion,
+  group: GroupRecord,
+): Promise<void> {
+  if (!byHand || (asked !== null && requireServer(group, asked).uuid === uuid)) return;
+  const source = old ?? group.primary;
+  if (source !== null && (await isInPlace(server, source))) return;
+  throw new Error('update_only has changed it in the state store alone, and it does not follow the primary yet');
 }
 
 /** Nothing more comes from a source that is gone: what was received is applied, so that it counts. */

@@ -10,6 +10,8 @@ export interface Claim {
   take(session: Claimant, alarm: (sentence: string) => void): Promise<void>;
   /** Before each use of the session. Costs nothing while that holds the lock. Never rejects. */
   keep(session: Claimant): Promise<void>;
+  /** As `take`, when it was taken before. */
+  renew(session: Claimant): Promise<void>;
   forget(): void;
 }
 
@@ -53,11 +55,16 @@ export function createClaim(database: string, server: string): Claim {
       tell?.(`Another node uses the state store ${store} by now: stop one of them, for both would change the groups.`);
   };
 
+  const take = async (session: Claimant, alarm: (sentence: string) => void): Promise<void> => {
+    if (!(await lock(session, PATIENCE))) throw new Error(`Another node uses the state store ${store}.`);
+    holder = session;
+    tell = alarm;
+  };
+
   return {
-    async take(session, alarm) {
-      if (!(await lock(session, PATIENCE))) throw new Error(`Another node uses the state store ${store}.`);
-      holder = session;
-      tell = alarm;
+    take,
+    async renew(session) {
+      if (tell) await take(session, tell);
     },
     async keep(session) {
       if (!tell || session === holder) return;

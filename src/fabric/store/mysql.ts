@@ -111,6 +111,7 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
       const [row] = await current.query('SELECT GET_LOCK(?, ?) AS locked', [LOCK, settings.connectionTimeout]);
       if (row?.locked !== 1) throw new Error('Another node is changing the schema of the state store.');
       await work(current).finally(() => current.query('SELECT RELEASE_LOCK(?)', [LOCK]).catch(() => {}));
+      await claim.renew(current); // in 5.6 a session has one lock only
     },
   };
 }

@@ -68,6 +68,22 @@ export function createSqlStore(database: SqlDatabase): Store {
       table.replace(undefined, undefined);
     });
 
+  /** @param signal ends it, and leaves nothing open. */
+  const opening = async (signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> => {
+    const giveUp = () => void database.close();
+    signal?.addEventListener('abort', giveUp);
+    try {
+      await exclusive(async () => {
+        signal?.throwIfAborted();
+        await database.open();
+        await work();
+        signal?.throwIfAborted();
+      });
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+  };
+
   const { home } = database;
   return {
     ...(home && { home: () => exclusive(() => database.look(home)) }),
@@ -75,19 +91,10 @@ export function createSqlStore(database: SqlDatabase): Store {
       return Math.max(table.revision, database.revision?.() ?? 0);
     },
     async open(signal) {
-      const giveUp = () => void database.close();
-      signal?.addEventListener('abort', giveUp);
-      try {
-        await exclusive(async () => {
-          signal?.throwIfAborted();
-          await database.open();
-          await database.alter(session => migrate(session, database.dialect));
-          await picture.refresh();
-          signal?.throwIfAborted();
-        });
-      } finally {
-        signal?.removeEventListener('abort', giveUp);
-      }
+      await opening(signal, async () => {
+        await database.alter(session => migrate(session, database.dialect));
+        await picture.refresh();
+      });
       poll = setInterval(() => void fresh().catch(() => {}), POLL).unref();
     },
     async close() {
@@ -95,7 +102,7 @@ export function createSqlStore(database: SqlDatabase): Store {
       const late = setTimeout(() => void database.close(), FAREWELL);
       await exclusive(() => database.close()).finally(() => clearTimeout(late));
     },
-    claim: alarm => exclusive(() => database.claim(alarm)),
+    claim: (alarm, signal) => opening(signal, () => database.claim(alarm)),
     async groups() {
       await fresh();
       return table.all();

@@ -142,11 +142,12 @@ export interface Store {
   open(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
   /**
-   * For a node, which is the only one on this store until it closes it or ends.
+   * For a node, which is the only one on this store until it closes it or ends. Before `open`, so that one that is refused changes nothing.
+   * @param signal as for `open`.
    * @param alarm gets a sentence when this is not sure any more.
    * @throws Error that names the store, when another node has it.
    */
-  claim(alarm: (sentence: string) => void): Promise<void>;
+  claim(alarm: (sentence: string) => void, signal?: AbortSignal): Promise<void>;
 
   /** All groups, ordered by id. */
   groups(): Promise<readonly GroupRecord[]>;

@@ -45,6 +45,27 @@ test('a lost secondary that comes back writable is fenced, and nobody says so be
   await expect.poll(decisions).toContain(`server ${uuidOf(2)} (h:2) of group g came back and is fenced`);
 });
 
+test('another server that has got the address of a FAULTY one is not fenced', async () => {
+  await fabric.call('threat.report_failure', uuidOf(3), 'op', 'lost');
+  await fabric.stop();
+  const other = servers.get(3);
+  Object.assign(other, { uuid: uuidOf(9), readOnly: false });
+  fabric = createFakeNode(store, servers).fabric;
+  await fabric.start();
+  await sleep(1_500);
+  expect(other.readOnly).toBe(false);
+});
+
+test('a fence that is lifted as soon as it is told stays so', async () => {
+  servers.get(2).up = false;
+  await expect.poll(() => status(2), { timeout: 5_000 }).toBe(0);
+  Object.assign(servers.get(2), { up: true, readOnly: false });
+  await expect.poll(decisions, { interval: 5, timeout: 5_000 }).toContain('of group g came back and is fenced');
+  servers.get(2).readOnly = false;
+  await sleep(1_500);
+  expect(servers.get(2).readOnly).toBe(false);
+});
+
 test('a fence that an operator lifts stays so while the node runs', async () => {
   await fabric.call('threat.report_failure', uuidOf(1), 'op', 'lost');
   await sleep(1_000);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fabric } from '../../../src/fabric/node.js';
 import type { Replication } from '../../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
-import { createSqliteStore } from '../../../src/fabric/store/sqlite.js';
+import { createSqliteDatabase, createSqliteStore } from '../../../src/fabric/store/sqlite.js';
 import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
 import { createFakeNode, createTrio, trioRecord, uuidOf } from '../../fakes/fake-node.js';
 import type { FakeServers } from '../../fakes/fake-servers.js';
@@ -69,6 +69,21 @@ test('a second node on the same port ends before it has opened the store', async
   };
   await expect(nodeOn(watched, servers, `${host}:${port}`).start()).rejects.toThrow('EADDRINUSE');
   expect(opened).toBe(false);
+});
+
+test('a second node that is refused has not even changed the schema', async () => {
+  const store = sqlite();
+  await nodeOn(store).start();
+  const database = createSqliteDatabase({ file: join(folder, 'fabric.sqlite') });
+  await database.open();
+  const version = () => database.look(session => session.query('SELECT MAX(version) AS v FROM fabric_schema'));
+  await database.alter(async session => {
+    await session.execute('ALTER TABLE fabric_servers DROP COLUMN by_hand');
+    await session.execute('DELETE FROM fabric_schema WHERE version >= 5');
+  });
+  await expect(nodeOn(sqlite()).start()).rejects.toThrow('Another node uses the state store');
+  expect(await version()).toEqual([{ v: 4 }]);
+  await database.close();
 });
 
 test('a second node on the same store ends, and leaves the procedures of the first one alone', async () => {

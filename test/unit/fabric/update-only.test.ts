@@ -135,7 +135,27 @@ describe('group.add with update_only', () => {
     await expect.poll(() => servers.get(4).source, { timeout: 5_000 }).toMatchObject({ host: 'h', port: 1 });
   });
 
-  test('is over when a primary is promoted', async () => {
+  test('is no candidate of a failover, and not touched by one', async () => {
+    servers.get(4).executed = `${uuidOf(4)}:1-3`; // it is being loaded
+    for (const n of [2, 3]) Object.assign(servers.get(n), { io: 'connecting', ioError: 'lost' });
+    servers.get(1).up = false;
+    await expect.poll(async () => (await store.group('g'))?.primary, { timeout: 5_000 }).toBe(uuidOf(2));
+    await sleep(LOOKS);
+    expect(servers.get(4)).toMatchObject({ readOnly: false, source: null });
+    expect(await record(4)).toMatchObject({ status: 2, byHand: true });
+  });
+
+  test('is no candidate even when it is the only one left, for nobody knows what is on it', async () => {
+    for (const n of [2, 3]) await fabric.call('group.remove', 'g', uuidOf(n));
+    servers.get(1).up = false;
+    await expect
+      .poll(() => sentences('group.why'), { timeout: 8_000 })
+      .toContain('update_only has changed it in the state store alone');
+    expect((await store.group('g'))?.primary).toBe(uuidOf(1));
+    expect(servers.get(4)).toMatchObject({ readOnly: false, source: null });
+  });
+
+  test('is over when a primary is promoted by an operator', async () => {
     await fabric.call('group.promote', 'g', uuidOf(2));
     expect(servers.get(4)).toMatchObject({ readOnly: true, source: { port: 2 } });
     expect(await record(4)).toMatchObject({ byHand: false });
