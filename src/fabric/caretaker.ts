@@ -62,8 +62,9 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     const marked = servers.filter(({ byHand }) => byHand).map(server => server.uuid);
     if (primary !== uuid && marked.includes(primary ?? '')) return true;
     if (!marked.includes(uuid)) return false;
+    const lost = servers.some(server => server.uuid === primary && server.status === STATUS_FAULTY);
     const inPlace =
-      primary !== null && (await prober.ask(server => isInPlace(server, primary === uuid ? null : primary)));
+      primary !== null && !lost && (await prober.ask(server => isInPlace(server, primary === uuid ? null : primary)));
     if (inPlace) await runner.run(accept({ group: id, server: uuid })).done;
     return true;
   }

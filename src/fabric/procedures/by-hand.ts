@@ -17,7 +17,8 @@ export function place(isPrimary: boolean): string {
 export async function isInPlace(server: ManagedServer, primary: string | null): Promise<boolean> {
   const [{ readOnly }, replica] = await Promise.all([server.identity(), server.replicaStatus()]);
   if (primary === null) return !readOnly && replica === null;
-  return readOnly && replica?.sourceUuid.toLowerCase() === primary.toLowerCase();
+  if (!readOnly || replica === null || replica.ioThread === 'stopped' || replica.sqlThread === 'stopped') return false;
+  return replica.sourceUuid.toLowerCase() === primary.toLowerCase();
 }
 
 export type Acceptance = {
@@ -42,6 +43,7 @@ const lookAfterIt: Step<Acceptance> = {
     const record = group.servers.find(server => server.uuid === uuid);
     if (!record?.byHand || record.status === STATUS_FAULTY) return;
     const isPrimary = group.primary === uuid;
+    if (group.servers.some(other => other.uuid === group.primary && other.status === STATUS_FAULTY)) return;
     const server = await context.sessions.to(record, shortPatience(context));
     if (!(await isInPlace(server, isPrimary ? null : group.primary))) return;
     // What it has by now counts as known from its promotion.

@@ -6,7 +6,7 @@ import { phrases } from '../model.js';
 import type { ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { type Applicant, byPreference, holds, lackedBy, lostByPrimary } from './candidates.js';
-import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
 import {
   commit,
   describe,
@@ -48,6 +48,7 @@ async function fenceIfReachable(data: Promotion, uuid: string, context: StepCont
     const record = await recordOf(uuid, data, context);
     const patience = data.believedDead ? FENCE_PATIENCE : shortPatience(context);
     const server = await context.sessions.to(record, patience);
+    await refuseReplaced(record, server);
     await server.fence();
     await server.killClients();
     data.oldExecuted = await server.executed();
@@ -77,7 +78,10 @@ const chooseSuccessor: Step<Promotion> = {
     if (data.old === null || data.oldExecuted !== null) return;
     const group = await requireGroup(context, data.group);
     const old = requireServer(group, data.old);
-    const secondaries = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
+    const touched = ({ uuid, byHand }: ServerRecord) => !byHand || data.placed?.includes(uuid);
+    const secondaries = group.servers.filter(
+      server => server.uuid !== data.old && server.status !== STATUS_FAULTY && touched(server),
+    );
     await Promise.allSettled(
       secondaries.map(async server => {
         const replica = await context.sessions.to(server, shortPatience(context));

@@ -1,6 +1,7 @@
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
+import type { ManagedServer } from '../replication/replication.js';
 import { type GroupRecord, type ServerRecord, type Store, StoreConflict } from '../store/store.js';
 
 /** Reading a group and its servers, and changing them: always on the newest stored value. */
@@ -57,4 +58,11 @@ export async function changeGroup(
       if (!(error instanceof StoreConflict) || attempt === ATTEMPTS) throw error;
     }
   }
+}
+
+/** Another server may answer at the address by now, with other data. */
+export async function refuseReplaced({ uuid, host, port }: ServerRecord, server: ManagedServer): Promise<void> {
+  const answering = (await server.identity()).uuid;
+  if (answering.toLowerCase() === uuid.toLowerCase()) return;
+  throw new CommandError('ServerError', `At ${host}:${port} answers server (${answering}), not (${uuid}).`);
 }

@@ -13,7 +13,7 @@ import type { Address, ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { place } from './by-hand.js';
 import { beyond } from './candidates.js';
-import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
 import { describe, follow, patience, refuseUnlike, shortPatience } from './promotion.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
@@ -226,13 +226,6 @@ function refuseNotFaulty({ uuid, status }: ServerRecord, group: GroupRecord): vo
   throw refuse(
     `Cannot change status of server (${uuid}) to (${STATUS_NAMES[STATUS_SPARE]}): it still is master. ${wayOut}`,
   );
-}
-
-/** Another server may answer at the address by now, with other data. */
-async function refuseReplaced({ uuid, host, port }: ServerRecord, server: ManagedServer): Promise<void> {
-  const answering = (await server.identity()).uuid;
-  if (answering.toLowerCase() === uuid.toLowerCase()) return;
-  throw new CommandError('ServerError', `At ${host}:${port} answers server (${answering}), not (${uuid}).`);
 }
 
 /** @returns what the comparison with the others has shown. */

@@ -27,6 +27,8 @@ export type Promotion = {
   /** Failover: the servers that may be promoted, best first. */
   order: string[];
   chosen: string | null;
+  /** Failover: servers that `update_only` put into the group, and that were found to follow the old primary. */
+  placed?: string[];
   /** Whether the lost primary itself may come back when there is nobody else: a failed failover leaves no group without a primary. */
   readonly mayReturn: boolean;
   /** Whether probes and witnesses say that the old primary is gone, so that it is not waited for. */
@@ -135,12 +137,17 @@ export async function isPrimary(uuid: string | null, data: Promotion, context: S
   return primary === uuid && servers.some(server => server.uuid === uuid && server.status === STATUS_PRIMARY);
 }
 
+/** An operator who promotes wants all servers in their places; a failover leaves alone those that are an operator's affair. */
+export function sparesByHand({ mayReturn }: Promotion): boolean {
+  return mayReturn;
+}
+
 function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: number): GroupRecord {
   const chosen = data.chosen ?? '';
   refuseOvertaken(stored, data);
   const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false, byHand: false } as const;
-  // Who asks for a switchover wants all servers in their places; a failover leaves alone those that are an operator's affair.
-  const over = ({ status }: ServerRecord) => data.kind === 'switchover' || status === STATUS_FAULTY;
+  const over = ({ uuid, status }: ServerRecord) =>
+    !sparesByHand(data) || status === STATUS_FAULTY || data.placed?.includes(uuid);
   const tended = stored.servers.map(server => (over(server) ? { ...server, byHand: false } : server));
   return {
     ...withServer({ ...stored, servers: tended }, chosen, change),

@@ -3,8 +3,8 @@ import type { ManagedServer, ReplicaStatus } from '../replication/replication.js
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { isInPlace } from './by-hand.js';
 import { type Applicant, beyond, errantSince, holds } from './candidates.js';
-import { requireServer } from './group-record.js';
-import { CATCH_UP, describe, type Promotion, shortPatience } from './promotion.js';
+import { refuseReplaced, requireServer } from './group-record.js';
+import { CATCH_UP, describe, type Promotion, shortPatience, sparesByHand } from './promotion.js';
 import type { StepContext } from './run.js';
 
 /** What a failover learns of the servers that are left: who answers, what each has applied, and why some are out of the question. */
@@ -46,7 +46,8 @@ async function look(
   context: StepContext,
 ): Promise<Applicant> {
   const server = await context.sessions.to(record, shortPatience(context));
-  await refuseByHand(record, server, data, group);
+  await refuseReplaced(record, server);
+  if (record.byHand && sparesByHand(data)) await refuseByHand(record, server, data);
   const issues = await server.requirementIssues();
   if (issues.length > 0) throw new Error(issues.join('; '));
   if (data.oldExecuted === null) await drain(server);
@@ -58,16 +59,10 @@ async function look(
 }
 
 /** @throws Error when `update_only` put the server into the group, and it is not in its place yet: nobody knows what is on it. */
-async function refuseByHand(
-  { uuid, byHand }: ServerRecord,
-  server: ManagedServer,
-  { old, asked }: Promotion,
-  group: GroupRecord,
-): Promise<void> {
-  if (!byHand || (asked !== null && requireServer(group, asked).uuid === uuid)) return;
-  const source = old ?? group.primary;
-  if (source !== null && (await isInPlace(server, source))) return;
-  throw new Error('update_only has changed it in the state store alone, and it does not follow the primary yet');
+async function refuseByHand({ uuid }: ServerRecord, server: ManagedServer, data: Promotion): Promise<void> {
+  if (data.old === null || !(await isInPlace(server, data.old)))
+    throw new Error('update_only has changed it in the state store alone, and it does not follow the primary yet');
+  data.placed = [...(data.placed ?? []), uuid];
 }
 
 /** Nothing more comes from a source that is gone: what was received is applied, so that it counts. */

@@ -56,6 +56,21 @@ test('another server that has got the address of a FAULTY one is not fenced', as
   expect(other.readOnly).toBe(false);
 });
 
+test('another server that has got the address of the lost primary is neither fenced by a failover nor made the primary', async () => {
+  await fabric.stop();
+  const other = servers.get(1);
+  Object.assign(other, { uuid: uuidOf(9), executed: '' });
+  fabric = createFakeNode(store, servers).fabric;
+  await fabric.start();
+  await fabric.call('threat.report_failure', uuidOf(1), 'op', 'lost');
+  expect((await store.group('g'))?.primary).toBe(uuidOf(2));
+  expect(other.readOnly).toBe(false);
+  for (const n of [2, 3]) servers.get(n).up = false;
+  await fabric.call('threat.report_failure', uuidOf(2), 'op', 'lost').catch(() => {});
+  await sleep(1_500);
+  expect(other.readOnly).toBe(false);
+});
+
 test('a fence that is lifted as soon as it is told stays so', async () => {
   servers.get(2).up = false;
   await expect.poll(() => status(2), { timeout: 5_000 }).toBe(0);

@@ -145,6 +145,31 @@ describe('group.add with update_only', () => {
     expect(await record(4)).toMatchObject({ status: 2, byHand: true });
   });
 
+  test('is not put into its place by a failover that failed, and so becomes no candidate', async () => {
+    for (const n of [2, 3]) await fabric.call('group.remove', 'g', uuidOf(n));
+    Object.assign(servers.get(4), { ...replicaOf(1), readOnly: false, io: 'stopped', sql: 'stopped' });
+    servers.get(1).up = false;
+    await expect
+      .poll(() => sentences('group.why'), { timeout: 8_000 })
+      .toContain('update_only has changed it in the state store alone');
+    await sleep(2_000); // it is tried again
+    expect((await store.group('g'))?.primary).toBe(uuidOf(1));
+    expect(servers.get(4)).toMatchObject({ readOnly: false, io: 'stopped' });
+    expect(await record(4)).toMatchObject({ byHand: true });
+  });
+
+  test('in a group that is not watched, follows the new primary after a failover when it followed the old one', async () => {
+    await fabric.call('group.deactivate', 'g');
+    Object.assign(servers.get(4), replicaOf(1));
+    for (const n of [2, 3, 4]) Object.assign(servers.get(n), { io: 'connecting', ioError: 'lost' });
+    servers.get(1).up = false;
+    await fabric.call('threat.report_failure', uuidOf(1), 'op', 'lost');
+    const { primary } = (await store.group('g')) ?? {};
+    expect(primary).not.toBe(uuidOf(1));
+    if (primary !== uuidOf(4)) expect(servers.get(4).source?.port).toBe(Number(String(primary).slice(-1)));
+    expect(await record(4)).toMatchObject({ byHand: false });
+  });
+
   test('is no candidate even when it is the only one left, for nobody knows what is on it', async () => {
     for (const n of [2, 3]) await fabric.call('group.remove', 'g', uuidOf(n));
     servers.get(1).up = false;
@@ -160,6 +185,20 @@ describe('group.add with update_only', () => {
     expect(servers.get(4)).toMatchObject({ readOnly: true, source: { port: 2 } });
     expect(await record(4)).toMatchObject({ byHand: false });
   });
+});
+
+test('a group whose servers update_only has added gets a primary, and the others follow it', async () => {
+  await fabric.call('group.create', 'new');
+  for (const n of [5, 6]) {
+    servers.add(uuidOf(n), n, { readOnly: false, executed: '' });
+    await fabric.call('group.add', 'new', `h:${n}`, null, true);
+  }
+  await fabric.call('group.promote', 'new');
+  const group = await store.group('new');
+  expect(group?.servers.map(({ byHand }) => byHand)).toEqual([false, false]);
+  const [chosen, other] = group?.primary === uuidOf(5) ? [5, 6] : [6, 5];
+  expect(servers.get(chosen).readOnly).toBe(false);
+  expect(servers.get(other)).toMatchObject({ readOnly: true, source: { port: chosen } });
 });
 
 test('server.set_status with update_only leaves the server as it is', async () => {
