@@ -146,7 +146,8 @@ export class Session {
       process.nextTick(() => statement.fail(reason));
       return;
     }
-    const physical = lender.take(statement.route);
+    // A connection that somebody holds may still run what was given to it before the end.
+    const physical = this.#ended && lender === this.shared ? undefined : lender.take(statement.route);
     if (physical !== undefined) this.#send(lender, statement, physical);
     else if (lender !== this.shared || !this.#queue(statement)) this.#obtainAndSend(lender, statement);
   }

@@ -253,6 +253,17 @@ describe('the end of a pool', () => {
     expect(performance.now() - began).toBeLessThan(5_000); // END_GRACE is 10 s
   });
 
+  it('refuses the statements of its views at once, while its own still run', async () => {
+    const pool = group.create({ connectionLimit: 1 });
+    const view = pool.with({ mode: 'WRITEONLY' });
+    const running = pool.promise().query('hang');
+    await until('it runs', () => group.hanging === 1);
+    const ended = pool.promise().end();
+    expect(await failureOf(view.promise().query('SELECT 1'))).toMatchObject({ code: 'FABRIC_CLOSED' });
+    group.release();
+    await Promise.all([running, ended]);
+  });
+
   it('cuts nothing when a connection with resetOnRelease is given back behind it', async () => {
     const pool = group.create({ resetOnRelease: true });
     const connection = await pool.promise().getConnection();
