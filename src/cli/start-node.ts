@@ -8,7 +8,10 @@ import { openLog } from './log.js';
 
 /** `manage start`: a node in this process, until a signal or `manage stop` ends it. */
 
-/** @returns the exit status: 0 after SIGTERM and `manage stop`, 130 after SIGINT. */
+/**
+ * @returns the exit status: 0 after SIGTERM and `manage stop`, 130 after SIGINT.
+ * @throws CliError when the node could not start, or has ended by itself.
+ */
 export async function startNode(config: Config, io: Io): Promise<number> {
   const log = openLog(config.logging);
   const fabric = complete(() => createFabric({ ...config.options, log }));
@@ -17,14 +20,13 @@ export async function startNode(config: Config, io: Io): Promise<number> {
   if (config.logging.file !== null) io.onHangUp(() => log.reopen());
   // Asked for first: it also ends a start that takes long, because the store does not answer or a killed node has left much to do.
   const signal = io.signal();
-  let received = await Promise.race([signal, start(fabric, log)]);
-  if (!received) {
-    io.started();
-    received = await Promise.race([signal, fabric.stopped()]);
-  }
-  if (received) log.info(`Stopping, because of ${received}.`);
+  const early = await Promise.race([signal, start(fabric, log)]);
+  if (!early) io.started();
+  const end = early || (await Promise.race([signal, fabric.stopped()]));
+  if (end instanceof Error) throw new CliError(`The node has stopped: ${end.message}`, STOOD_DOWN);
+  if (end) log.info(`Stopping, because of ${end}.`);
   await fabric.stop();
-  return received === 'SIGINT' ? 130 : 0;
+  return end === 'SIGINT' ? 130 : 0;
 }
 
 async function start(fabric: Fabric, log: Log): Promise<void> {
@@ -37,6 +39,9 @@ async function start(fabric: Fabric, log: Log): Promise<void> {
     throw new CliError(`The node could not start: ${message}`, ADVICE[code] ?? 'The log has the details.', { cause });
   }
 }
+
+const STOOD_DOWN =
+  'The other one looks after the groups. If it was started by mistake, stop it and start this one again.';
 
 const ADDRESSES = 'The addresses are those of [protocol.xmlrpc] and [protocol.mysql].';
 

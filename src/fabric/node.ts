@@ -35,8 +35,11 @@ export interface Fabric {
    * that is under way is given up, and rejects.
    */
   stop(): Promise<void>;
-  /** Resolves when the node has stopped, by `stop()` or by the command `manage.stop`. */
-  stopped(): Promise<void>;
+  /**
+   * Resolves when the node has stopped: by `stop()` or the command `manage.stop`; or by itself, with the reason, because another node has taken
+   * over its state store. (Only a MySQL store can be taken so, from a node that has lost its session there.)
+   */
+  stopped(): Promise<Error | undefined>;
   /** Where it listens: while the node runs, with the ports that it really got. */
   readonly address: FabricAddress;
   /**
@@ -90,22 +93,29 @@ export function createNode(context: Context): Fabric {
   let running: Promise<RunningNode> | undefined;
   let stopping: Promise<void> = Promise.resolve();
   let leaving = new AbortController();
+  let reason: Error | undefined;
   const waiting: (() => void)[] = [];
   let address = configuredAddress(options);
 
   const startOnce = async (signal: AbortSignal): Promise<RunningNode> => {
     await stopping;
-    const node = await startNode(context, () => void stop(), signal);
+    const node = await startNode(context, { shutDown: () => void stop(), standDown }, signal);
     address = node.address;
     return node;
   };
-  const stop = async (): Promise<void> => {
+  const stop = async (grace = GRACE_MS): Promise<void> => {
     const node = running;
     running = undefined;
-    leaving.abort(stoppedEarly());
-    if (node) stopping = node.then(started => started.stop()).catch(() => {});
+    leaving.abort(reason ?? stoppedEarly());
+    if (node) stopping = node.then(started => started.stop(grace)).catch(() => {});
     await stopping;
     for (const tell of waiting.splice(0)) tell();
+  };
+  /** At once: the other node goes on with the procedures that are under way. */
+  const standDown = (error: Error): void => {
+    context.log.error(error.message);
+    reason = error;
+    void stop(0);
   };
   const current = async (): Promise<RunningNode> => {
     if (!running) throw new Error('This Fabric node is not running: start() it first.');
@@ -118,6 +128,7 @@ export function createNode(context: Context): Fabric {
     },
     async start() {
       if (!running) {
+        reason = undefined;
         leaving = new AbortController();
         running = startOnce(leaving.signal);
       }
@@ -129,10 +140,11 @@ export function createNode(context: Context): Fabric {
         throw error;
       }
     },
-    stop,
+    stop: () => stop(),
     async stopped() {
       if (running) await new Promise<void>(resolve => waiting.push(resolve));
       await stopping;
+      return reason;
     },
     async call(name, ...args) {
       const node = await current();
@@ -147,23 +159,30 @@ const stoppedEarly = () =>
 interface RunningNode {
   readonly commandContext: CommandContext;
   readonly address: FabricAddress;
-  stop(): Promise<void>;
+  /** @param grace ms for what is under way. */
+  stop(grace: number): Promise<void>;
+}
+
+/** How a node comes to its end from within. */
+interface Ending {
+  shutDown(): void;
+  standDown(error: Error): void;
 }
 
 /** @param leaving ends the start, which then leaves nothing open. */
-async function startNode(context: Context, shutDown: () => void, leaving: AbortSignal): Promise<RunningNode> {
+async function startNode(context: Context, ending: Ending, leaving: AbortSignal): Promise<RunningNode> {
   const { store, options, log } = context;
   const runner = createRunner(context);
   const detector = createDetector(context, runner);
   const statistics = createStatistics(context);
   const listening: ListeningEndpoint[] = [];
-  const own = { endpoints: () => listening, statistics, startedAt: context.now(), shutDown };
+  const own = { endpoints: () => listening, statistics, startedAt: context.now(), shutDown: ending.shutDown };
   const commandContext: CommandContext = { ...context, runner, detector, commands, ...own };
   const endpoints: Endpoint[] = [];
 
-  const stop = async (): Promise<void> => {
+  const stop = async (grace: number): Promise<void> => {
     await detector.stop();
-    await Promise.all([runner.stop(GRACE_MS), ...endpoints.map(endpoint => endpoint.stop(GRACE_MS))]);
+    await Promise.all([runner.stop(grace), ...endpoints.map(endpoint => endpoint.stop(grace))]);
     await statistics.stop();
     await store.close();
     log.info('Stopped.');
@@ -179,7 +198,7 @@ async function startNode(context: Context, shutDown: () => void, leaving: AbortS
     // Before all else: a second node that is started by mistake ends here, and has touched nothing. In the order of the original's dump.fabric_nodes.
     const second = mysql && (await bind('protocol.mysql', startMysql(mysql, commandContext)));
     const first = await bind('protocol.xmlrpc', startXmlRpc(xmlrpc, commandContext));
-    await takeOver(context, runner, leaving);
+    await takeOver(context, runner, ending, leaving);
     detector.start();
     for (const group of await store.groups()) if (group.active) detector.watch(group.id);
     for (const endpoint of endpoints) endpoint.open();
@@ -187,15 +206,15 @@ async function startNode(context: Context, shutDown: () => void, leaving: AbortS
     if (second) log.info(`Listening for the MySQL protocol on ${formatAddress(second.address)}.`);
     return { commandContext, address: { xmlrpc: first.address, ...(second && { mysql: second.address }) }, stop };
   } catch (error) {
-    await stop().catch(() => {});
+    await stop(GRACE_MS).catch(() => {});
     throw leaving.aborted ? leaving.reason : error;
   }
 }
 
 /** The state is this node's alone from here on, and what the last one left unfinished is ended. */
-async function takeOver(context: Context, runner: Runner, leaving: AbortSignal): Promise<void> {
-  const { store, options, log } = context;
-  await store.claim(sentence => log.error(sentence), leaving); // before the store is opened, which may change its schema
+async function takeOver(context: Context, runner: Runner, ending: Ending, leaving: AbortSignal): Promise<void> {
+  const { store, options } = context;
+  await store.claim(ending.standDown, leaving); // before the store is opened, which may change its schema
   await store.open(leaving);
   if (!hasSuperadmin(options, store.users)) throw new Error(NOBODY);
   await recover(context, runner, leaving);

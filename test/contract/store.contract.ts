@@ -373,14 +373,14 @@ export function durableStoreContract(name: string, make: () => Promise<Store>, a
     };
 
     it('belongs to one node, which others learn by name, until that closes it', async () => {
-      const alarms: string[] = [];
-      await store.claim(sentence => alarms.push(sentence));
+      const losses: Error[] = [];
+      await store.claim(error => losses.push(error));
       await expect(other.claim(() => {})).rejects.toThrow(/^Another node uses the state store .+\.$/);
       // Whoever is no node goes on working on it.
       await other.createGroup(group('g'));
       await store.close();
       await other.claim(() => {});
-      expect(alarms).toEqual([]);
+      expect(losses).toEqual([]);
     });
 
     it('finds everything again when it is opened anew', async () => {

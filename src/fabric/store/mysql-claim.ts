@@ -3,12 +3,18 @@ import type { SqlSession } from './sql-database.js';
 
 /**
  * Which node works on the state: the one whose session holds a lock of the MySQL server. The session may be lost, and the lock with it; so
- * each new one asks for it, and a node that does not get it back says so and goes on, because losing its state must not end it.
+ * each new one asks for it. A node that finds another one there changes nothing any more: that one has taken over.
  */
 export interface Claim {
-  /** @throws Error when another node has it. */
-  take(session: Claimant, alarm: (sentence: string) => void): Promise<void>;
-  /** Before each use of the session. Costs nothing while that holds the lock. Never rejects. */
+  /**
+   * @param lost is told when another node has taken the state.
+   * @throws Error when another node has it.
+   */
+  take(session: Claimant, lost: (error: Error) => void): Promise<void>;
+  /**
+   * Before each use of the session. Costs nothing while that holds the lock.
+   * @throws Error from when another node has taken the state.
+   */
   keep(session: Claimant): Promise<void>;
   /** As `take`, when it was taken before. */
   renew(session: Claimant): Promise<void>;
@@ -23,7 +29,7 @@ export interface Claimant extends SqlSession {
 /** Seconds for the session of a node that has just ended, or was ended. */
 const PATIENCE = 2;
 /** ms until a session that did not get the lock asks again. */
-const RETRY = 10_000;
+const RETRY = 1_000;
 
 /** One for each database of a server; a lock's name has at most 64 characters, as a database's alone may have. */
 export function lockOf(database: string): string {
@@ -34,31 +40,37 @@ export function lockOf(database: string): string {
 export function createClaim(database: string, server: string): Claim {
   const name = lockOf(database);
   const store = `${database} on ${server}`;
+  /** The sessions that have asked for the lock: the server may not have noticed yet that a former one is lost. */
+  const ours = new Set<number>();
   let holder: Claimant | undefined;
   let tried: { readonly session: Claimant; readonly at: number } | undefined;
-  let tell: ((sentence: string) => void) | undefined;
+  let tell: ((error: Error) => void) | undefined;
+  let lost: Error | undefined;
 
   const lock = async (session: Claimant, seconds: number): Promise<boolean> => {
+    ours.add(session.id);
     const [row] = await session.query('SELECT GET_LOCK(?, ?) AS locked', [name, seconds]);
-    return Number(row?.locked) === 1;
-  };
-  /** The server may not have noticed that the former session is lost. */
-  const endFormer = async (session: Claimant): Promise<boolean> => {
-    const [row] = await session.query('SELECT IS_USED_LOCK(?) AS id', [name]);
-    if (holder === undefined || Number(row?.id) !== holder.id) return false;
-    await session.execute(`KILL ${holder.id}`).catch(() => {});
-    return lock(session, PATIENCE);
+    if (Number(row?.locked) !== 1) return false;
+    holder = session;
+    return true;
   };
   const regain = async (session: Claimant): Promise<void> => {
-    if ((await lock(session, 0)) || (await endFormer(session))) holder = session;
-    else
-      tell?.(`Another node uses the state store ${store} by now: stop one of them, for both would change the groups.`);
+    if (await lock(session, 0)) return;
+    const [row] = await session.query('SELECT IS_USED_LOCK(?) AS id', [name]);
+    if (row?.id === null) return;
+    const id = Number(row?.id);
+    if (ours.has(id)) {
+      await session.execute(`KILL ${id}`).catch(() => {});
+      await lock(session, PATIENCE);
+      return;
+    }
+    lost = new Error(`Another node uses the state store ${store} by now: it has taken over from this one.`);
+    tell?.(lost);
   };
 
-  const take = async (session: Claimant, alarm: (sentence: string) => void): Promise<void> => {
+  const take = async (session: Claimant, whenLost: (error: Error) => void): Promise<void> => {
     if (!(await lock(session, PATIENCE))) throw new Error(`Another node uses the state store ${store}.`);
-    holder = session;
-    tell = alarm;
+    tell = whenLost;
   };
 
   return {
@@ -67,13 +79,19 @@ export function createClaim(database: string, server: string): Claim {
       if (tell) await take(session, tell);
     },
     async keep(session) {
-      if (!tell || session === holder) return;
-      if (tried?.session === session && performance.now() - tried.at < RETRY) return;
-      tried = { session, at: performance.now() };
-      await regain(session).catch(() => {});
+      if (tell && !lost && session !== holder && mayAsk(session)) {
+        tried = { session, at: performance.now() };
+        await regain(session).catch(() => {});
+      }
+      if (lost) throw lost;
     },
     forget() {
-      holder = tried = tell = undefined;
+      holder = tried = tell = lost = undefined;
+      ours.clear();
     },
   };
+
+  function mayAsk(session: Claimant): boolean {
+    return tried?.session !== session || performance.now() - tried.at >= RETRY;
+  }
 }

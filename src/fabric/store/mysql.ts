@@ -98,7 +98,7 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
       closed = undefined;
       link = undefined;
     },
-    claim: async alarm => claim.take(await linked(performance.now() + patienceOf(settings)), alarm),
+    claim: async lost => claim.take(await linked(performance.now() + patienceOf(settings)), lost),
     look: work => repeated(work),
     read: work => transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work),
     write: work => transaction('START TRANSACTION', work),

@@ -27,7 +27,7 @@ export interface SqlDatabase {
   /** Ends also what is under way, which fails then. */
   close(): Promise<void>;
   /** As the store's. */
-  claim(alarm: (sentence: string) => void): Promise<void>;
+  claim(lost: (error: Error) => void): Promise<void>;
   /** `work` outside of a transaction. One call at a time, of this and the others. */
   look<T>(work: Work<T>): Promise<T>;
   /** `work` on a picture of the database that does not change. It may be done again, when the connection is lost. */

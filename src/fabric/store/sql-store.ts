@@ -102,7 +102,7 @@ export function createSqlStore(database: SqlDatabase): Store {
       const late = setTimeout(() => void database.close(), FAREWELL);
       await exclusive(() => database.close()).finally(() => clearTimeout(late));
     },
-    claim: (alarm, signal) => opening(signal, () => database.claim(alarm)),
+    claim: (lost, signal) => opening(signal, () => database.claim(lost)),
     async groups() {
       await fresh();
       return table.all();

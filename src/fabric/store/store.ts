@@ -144,10 +144,10 @@ export interface Store {
   /**
    * For a node, which is the only one on this store until it closes it or ends. Before `open`, so that one that is refused changes nothing.
    * @param signal as for `open`.
-   * @param alarm gets a sentence when this is not sure any more.
+   * @param lost is told when another node has taken it; nothing can be read or changed here from then on.
    * @throws Error that names the store, when another node has it.
    */
-  claim(alarm: (sentence: string) => void, signal?: AbortSignal): Promise<void>;
+  claim(lost: (error: Error) => void, signal?: AbortSignal): Promise<void>;
 
   /** All groups, ordered by id. */
   groups(): Promise<readonly GroupRecord[]>;

@@ -97,6 +97,54 @@ test('a second node on the same store ends, and leaves the procedures of the fir
   await nodeOn(sqlite()).start();
 });
 
+test('a node whose store was taken by another one ends at once, says why, and leaves its procedure to that', async () => {
+  const store = createMemoryStore();
+  await store.createGroup(trioRecord({ active: false }));
+  let lose = (_error: Error) => {};
+  const claimed: Store = {
+    ...store,
+    async claim(lost) {
+      lose = lost;
+    },
+  };
+  let arrive = () => {};
+  const arrived = new Promise<void>(resolve => {
+    arrive = resolve;
+  });
+  const frozen: Replication = {
+    connect(address, timeout) {
+      arrive();
+      return address.port === 2 ? new Promise(() => {}) : servers.connect(address, timeout);
+    },
+  };
+  const node = nodeOn(claimed, frozen);
+  await node.start();
+  const promotion = node.call('group.promote', 'g', uuidOf(2));
+  const failed = expect(promotion).rejects.toThrow('the next start goes on with this procedure');
+  await arrived;
+  const error = new Error('Another node uses the state store by now.');
+  const began = performance.now();
+  lose(error);
+  expect(await node.stopped()).toBe(error);
+  expect(performance.now() - began).toBeLessThan(2_000);
+  await failed;
+  expect(await store.unfinishedRuns()).toHaveLength(1);
+  // It can be started again, and is a node like any other then.
+  await node.start();
+  await node.stop();
+  expect(await node.stopped()).toBeUndefined();
+});
+
+test('a node whose store is taken while it starts does not start', async () => {
+  const taken: Store = {
+    ...createMemoryStore(),
+    async claim(lost) {
+      lost(new Error('Another node uses the state store by now.'));
+    },
+  };
+  await expect(nodeOn(taken).start()).rejects.toThrow('Another node uses the state store by now.');
+});
+
 test('nobody comes in before what a killed node left is ended', async () => {
   const store = createMemoryStore();
   await store.saveRun({ ...unfinished, group: 'g', data: '{"group":"g","kind":"undecided"}' });
