@@ -181,9 +181,12 @@ async function startNode(context: Context, ending: Ending, leaving: AbortSignal)
   const endpoints: Endpoint[] = [];
 
   const stop = async (grace: number): Promise<void> => {
+    // Whatever waits for a store that does not answer waits no longer.
+    const late = setTimeout(() => void store.close(), grace);
     await detector.stop();
     await Promise.all([runner.stop(grace), ...endpoints.map(endpoint => endpoint.stop(grace))]);
     await statistics.stop();
+    clearTimeout(late);
     await store.close();
     log.info('Stopped.');
   };

@@ -7,6 +7,7 @@ import { dropTables } from '../../src/fabric/store/schema.js';
 import type { Row, SqlValue } from '../../src/fabric/store/sql-database.js';
 import { accounts, Mysqld } from '../../src/testing.js';
 import { durableStoreContract, storeContract } from '../contract/store.contract.js';
+import { createFakeNode, createTrio } from '../fakes/fake-node.js';
 import { until } from './ha-group.js';
 
 const settingsFor = (server: Mysqld, database: string): MysqlSettings => ({
@@ -94,20 +95,17 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       await Promise.all([store.close(), other.close()]);
     });
 
-    test("stays one node's when the server has not missed its former session yet", async () => {
+    const session = async () => {
       const { user, password } = accounts.fabric;
-      const session = async () => {
-        const connection = await createConnection({ host: '127.0.0.1', port: victim.port, user, password });
-        connection.on('error', () => {});
-        const query = async (sql: string, values?: readonly SqlValue[]) =>
-          (await connection.query(sql, values && [...values]))[0] as Row[];
-        return {
-          connection,
-          id: connection.threadId,
-          query,
-          execute: async (sql: string) => (await query(sql)).length,
-        };
-      };
+      const connection = await createConnection({ host: '127.0.0.1', port: victim.port, user, password });
+      connection.on('error', () => {});
+      const query = async (sql: string, values?: readonly SqlValue[]) =>
+        (await connection.query(sql, values && [...values]))[0] as Row[];
+      const execute = async (sql: string) => (await query(sql)).length;
+      return { connection, id: connection.threadId, query, execute };
+    };
+
+    test("stays one node's when the server has not missed its former session yet", async () => {
       const [former, next, other] = await Promise.all([session(), session(), session()]);
       const losses: Error[] = [];
       const claim = createClaim('lingering', 'here');
@@ -117,6 +115,44 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       expect(losses).toEqual([]);
       await expect(former.query('SELECT 1')).rejects.toThrow();
       for (const { connection } of [former, next, other]) connection.destroy();
+    });
+
+    test("is another node's that has the number of its former session, since the server was restarted", async () => {
+      const claim = createClaim('counted', 'here');
+      const losses: Error[] = [];
+      const former = await session();
+      await claim.take(former, error => losses.push(error));
+      // A start is told from the next one by its time.
+      const uptime = async () => Number((await victim.query("SHOW GLOBAL STATUS LIKE 'Uptime'"))[0]?.Value);
+      await until(async () => (await uptime()) > 6);
+      await soon('the end of the server', victim.kill());
+      await soon('the start of the server', victim.start());
+      const more = [await session()];
+      while ((more.at(-1)?.id ?? 0) < former.id) more.push(await session());
+      const other = more.at(-1) as (typeof more)[0];
+      expect(other.id).toBe(former.id);
+      await createClaim('counted', 'here').take(other, () => {});
+      const next = await session();
+      more.push(next);
+      await expect(claim.keep(next)).rejects.toThrow('it has taken over from this one');
+      expect(losses).toHaveLength(1);
+      await other.query('SELECT 1');
+      for (const { connection } of more) connection.destroy();
+    });
+
+    test.runIf(version === '9.7')('lets its node stop in a bounded time while the server is frozen', async () => {
+      const { fabric } = createFakeNode(
+        createMysqlStore({ ...settingsFor(victim, 'frozen'), connectionTimeout: 6 }),
+        createTrio(),
+      );
+      await fabric.start();
+      victim.pause();
+      const call = expect(fabric.call('group.create', 'new')).rejects.toThrow('The node has stopped');
+      const began = performance.now();
+      await fabric.stop();
+      expect(performance.now() - began).toBeLessThan(15_000);
+      victim.resume();
+      await call;
     });
 
     test('gives up in a bounded time when the server is gone or frozen, and goes on when it is back', async () => {

@@ -6,9 +6,20 @@ import { type GroupRecord, type ServerRecord, type Store, StoreConflict } from '
 
 /** Reading a group and its servers, and changing them: always on the newest stored value. */
 
-/** @throws CommandError when there is no such group. */
+/** The state store could not be read or changed. */
+export class StoreFailure extends Error {
+  constructor(cause: unknown) {
+    super(`The state store failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+function storeFailed(error: unknown): never {
+  throw error instanceof StoreConflict ? error : new StoreFailure(error);
+}
+
+/** @throws CommandError when there is no such group; StoreFailure. */
 export async function requireGroup({ store }: Pick<Context, 'store'>, id: string): Promise<GroupRecord> {
-  const group = await store.group(id);
+  const group = await store.group(id).catch(storeFailed);
   if (!group) throw new CommandError('GroupError', phrases.groupMissing(id));
   return group;
 }
@@ -42,6 +53,7 @@ const ATTEMPTS = 5;
 /**
  * Stores what `change` makes of the newest value of the group, again when somebody else was faster.
  * `change` may return the group as it is: then nothing is written.
+ * @throws StoreFailure.
  */
 export async function changeGroup(
   context: { readonly store: Store },
@@ -53,7 +65,7 @@ export async function changeGroup(
     const changed = change(group);
     if (changed === group) return group;
     try {
-      return await context.store.saveGroup(changed);
+      return await context.store.saveGroup(changed).catch(storeFailed);
     } catch (error) {
       if (!(error instanceof StoreConflict) || attempt === ATTEMPTS) throw error;
     }

@@ -5,8 +5,10 @@ import { CommandError } from '../errors.js';
 import { AdminError } from '../replication/replication.js';
 import type { RunRecord } from '../store/store.js';
 import { createGroupLock } from './group-lock.js';
+import { StoreFailure } from './group-record.js';
 import { createJournal, type Journal } from './journal.js';
 import { createSessions, type Sessions } from './sessions.js';
+import { unless, within } from './waits.js';
 
 /**
  * A procedure is a list of named steps that can be read aloud. The runner takes the group's lock, records the run before the first step
@@ -80,27 +82,55 @@ const STOPPING = 'ProcedureError: This node is stopping and takes no new procedu
 const STEP_BOUND = 60_000;
 const UNDO_BOUND = 30_000;
 
+interface Active {
+  readonly by: string;
+  readonly journal: Journal;
+  /** What whoever asked for it hears. */
+  readonly done: Promise<RunRecord>;
+  /** Also what waits for the store is done. */
+  readonly ended: Promise<void>;
+}
+
 /** The one place where procedures run: at most one at a time for each group, in the order in which they came. */
 export function createRunner(context: Context): Runner {
   const lock = createGroupLock();
-  const active = new Map<
-    string,
-    { readonly by: string; readonly journal: Journal; readonly done: Promise<RunRecord> }
-  >();
+  const active = new Map<string, Active>();
   const waiting = new Map<string, { readonly uuid: string; readonly done: Promise<RunRecord> }>();
+  /** The groups whose procedure waits for the store, and its uuid. */
+  const late = new Map<string, string>();
   const leaving = new AbortController();
   let stopped = false;
 
   const start = <D extends Data>(procedure: Procedure<D>, uuid: string, by: string, before?: RunRecord) => {
-    const journal = createJournal(procedure, uuid, context, before);
-    const done = lock.hold(procedure.group, () => {
-      if (procedure.once !== undefined) waiting.delete(procedure.once);
-      return carryOut(procedure, journal, { ...context, by }, leaving.signal);
+    const { name, group, once } = procedure;
+    let answer = (_run: RunRecord) => {};
+    const done = new Promise<RunRecord>(resolve => {
+      answer = resolve;
     });
-    active.set(uuid, { by, journal, done });
-    void done.finally(() => active.delete(uuid));
-    if (procedure.once !== undefined) waiting.set(procedure.once, { uuid, done });
+    const journal = createJournal(procedure, uuid, context, {
+      before,
+      leaving: leaving.signal,
+      late(run) {
+        late.set(group, `${name} (${uuid})`);
+        answer(run);
+      },
+    });
+    const ended = lock.hold(group, async () => {
+      if (once !== undefined) waiting.delete(once);
+      answer(await carryOut(procedure, journal, { ...context, by }, leaving.signal));
+      late.delete(group);
+    });
+    active.set(uuid, { by, journal, done, ended });
+    void ended.finally(() => active.delete(uuid));
+    if (once !== undefined) waiting.set(once, { uuid, done });
     return { uuid, done };
+  };
+  const refusal = (group: string): string | undefined => {
+    if (stopped) return STOPPING;
+    const holder = late.get(group);
+    return (
+      holder && `ProcedureError: ${holder} holds group ${group}, and waits for the state store, which takes no changes.`
+    );
   };
 
   return {
@@ -108,8 +138,10 @@ export function createRunner(context: Context): Runner {
       const same = procedure.once === undefined ? undefined : waiting.get(procedure.once);
       if (same) return same;
       const uuid = randomUUID();
-      if (!stopped) return start(procedure, uuid, by);
-      return { uuid, done: createJournal(procedure, uuid, context).close(STOPPING) };
+      const reason = refusal(procedure.group);
+      if (reason === undefined) return start(procedure, uuid, by);
+      const journal = createJournal(procedure, uuid, context, { leaving: leaving.signal, late() {} });
+      return { uuid, done: Promise.resolve(journal.passOver(reason)) };
     },
     resume: (record, procedure) => start(procedure, record.uuid, 'the node, started again', record),
     async wait(uuid, bound) {
@@ -123,7 +155,7 @@ export function createRunner(context: Context): Runner {
     busy: group => lock.held(group),
     async stop(timeout) {
       stopped = true;
-      const ended = () => Promise.all([...active.values()].map(({ done }) => done));
+      const ended = () => Promise.all([...active.values()].map(run => run.ended));
       await within(timeout, 'the procedures under way', ended()).catch(() => {
         context.log.warn(`stopped while ${active.size} procedures were under way: the next start goes on with them`);
       });
@@ -155,19 +187,37 @@ async function carryOut<D extends Data>(
     await unless(leaving, goThrough(procedure, standing, journal, { ...context, sessions }));
     return await journal.close(null);
   } catch (error) {
-    if (leaving.aborted) return journal.leave(describeError(error));
-    const failed = standing.at(-1);
-    if (failed) journal.event(5, 1, `Tried to execute action (${failed.name}).`);
-    const sentence = `${procedure.name} of group ${procedure.group} failed: ${describeError(error)}`;
-    decided(context, { group: procedure.group, event: 'failed', level: 'warn', sentence });
     // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
     sessions.close();
-    if (standing.some(({ undo }) => undo)) await journal.failed(describeError(error));
-    if (!leaving.aborted) await unless(leaving, takeBack(standing, procedure, context)).catch(() => {});
     if (leaving.aborted) return journal.leave(describeError(error));
-    return await journal.close(describeError(error));
+    return await fail(describeError(error), procedure, standing, journal, context, leaving);
   } finally {
     sessions.close();
+  }
+}
+
+/** Takes back what the failed procedure has done. */
+async function fail<D extends Data>(
+  error: string,
+  procedure: Procedure<D>,
+  standing: readonly Step<D>[],
+  journal: Journal,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<RunRecord> {
+  const failed = standing.at(-1);
+  if (failed) journal.event(5, 1, `Tried to execute action (${failed.name}).`);
+  const sentence = `${procedure.name} of group ${procedure.group} failed: ${error}`;
+  decided(context, { group: procedure.group, event: 'failed', level: 'warn', sentence });
+  try {
+    if (standing.some(({ undo }) => undo)) await journal.failed(error);
+    for (const step of [...standing].reverse()) {
+      const takesBack = () => takeBack(step, procedure, context);
+      while (step.undo && (await unless(leaving, takesBack())) === 'again') await journal.delayed(error);
+    }
+    return await journal.close(error);
+  } catch (reason) {
+    return journal.leave(describeError(reason));
   }
 }
 
@@ -187,7 +237,7 @@ async function goThrough<D extends Data>(
     if (!again && error !== null) break;
     if (!again) await perform(step, procedure.data, journal, context);
     if (step.final) standing.length = 0;
-    if (!again) await journal.stepDone(step.name);
+    if (!again) await journal.stepDone(step.name, step.final === true);
   }
   if (error !== null) throw new Error(error);
 }
@@ -202,21 +252,21 @@ function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {
   if (procedure.rest) yield* procedure.rest(procedure.data);
 }
 
+/** @returns 'again' when the state store failed: then it was not taken back in full. */
 async function takeBack<D extends Data>(
-  steps: readonly Step<D>[],
+  step: Step<D>,
   procedure: Procedure<D>,
   context: Context & { readonly by: string },
-): Promise<void> {
-  for (const step of [...steps].reverse()) {
-    if (!step.undo) continue;
-    const sessions = createSessions(context.replication);
-    try {
-      await within(UNDO_BOUND, step.name, step.undo(procedure.data, { ...context, sessions }));
-    } catch (error) {
-      context.log.error(`${procedure.name}: taking back '${step.name}' failed: ${describeError(error)}`);
-    } finally {
-      sessions.close();
-    }
+): Promise<'again' | 'ended'> {
+  const sessions = createSessions(context.replication);
+  try {
+    await within(UNDO_BOUND, step.name, step.undo?.(procedure.data, { ...context, sessions }) ?? Promise.resolve());
+    return 'ended';
+  } catch (error) {
+    context.log.error(`${procedure.name}: taking back '${step.name}' failed: ${describeError(error)}`);
+    return error instanceof StoreFailure ? 'again' : 'ended';
+  } finally {
+    sessions.close();
   }
 }
 
@@ -225,37 +275,4 @@ function describeError(error: unknown): string {
   if (error instanceof CommandError) return `${error.kind}: ${error.message}`;
   if (error instanceof AdminError) return `DatabaseError: ${error.message}`;
   return error instanceof Error ? error.message : String(error);
-}
-
-/** `work`, or the signal's reason as soon as that is aborted. */
-async function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let leave = () => {};
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted) leave();
-  });
-  try {
-    return await Promise.race([work, left]);
-  } finally {
-    signal.removeEventListener('abort', leave);
-    work.catch(() => {});
-  }
-}
-
-/** Rejects when `work` takes longer than `bound` ms; what becomes of it then is nobody's business any more. */
-async function within<T>(bound: number, name: string, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const guard = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new CommandError('ProcedureError', `'${name}' took longer than ${bound} ms.`)),
-      bound,
-    );
-  });
-  try {
-    return await Promise.race([work, guard]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {});
-  }
 }

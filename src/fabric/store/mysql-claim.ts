@@ -31,6 +31,15 @@ const PATIENCE = 2;
 /** ms until a session that did not get the lock asks again. */
 const RETRY = 1_000;
 
+/** Seconds; two answers about the same start differ by one, and by the time that they took. */
+const SAME_START = 5;
+
+/** When its server was started, by our clock, in seconds. */
+async function startOf(session: SqlSession): Promise<number> {
+  const [row] = await session.query("SHOW GLOBAL STATUS LIKE 'Uptime'");
+  return performance.now() / 1_000 - Number(row?.Value);
+}
+
 /** One for each database of a server; a lock's name has at most 64 characters, as a database's alone may have. */
 export function lockOf(database: string): string {
   return `mysql2-fabric ${createHash('sha256').update(database).digest('hex').slice(0, 40)}`;
@@ -40,15 +49,15 @@ export function lockOf(database: string): string {
 export function createClaim(database: string, server: string): Claim {
   const name = lockOf(database);
   const store = `${database} on ${server}`;
-  /** The sessions that have asked for the lock: the server may not have noticed yet that a former one is lost. */
-  const ours = new Set<number>();
+  /** The sessions that have asked for the lock, and when their server was started: it may not have noticed yet that a former one is lost. */
+  const ours = new Map<number, number>();
   let holder: Claimant | undefined;
   let tried: { readonly session: Claimant; readonly at: number } | undefined;
   let tell: ((error: Error) => void) | undefined;
   let lost: Error | undefined;
 
   const lock = async (session: Claimant, seconds: number): Promise<boolean> => {
-    ours.add(session.id);
+    ours.set(session.id, await startOf(session));
     const [row] = await session.query('SELECT GET_LOCK(?, ?) AS locked', [name, seconds]);
     if (Number(row?.locked) !== 1) return false;
     holder = session;
@@ -59,7 +68,8 @@ export function createClaim(database: string, server: string): Claim {
     const [row] = await session.query('SELECT IS_USED_LOCK(?) AS id', [name]);
     if (row?.id === null) return;
     const id = Number(row?.id);
-    if (ours.has(id)) {
+    // A server that was restarted counts its sessions anew.
+    if (Math.abs((ours.get(id) ?? Number.NaN) - (await startOf(session))) < SAME_START) {
       await session.execute(`KILL ${id}`).catch(() => {});
       await lock(session, PATIENCE);
       return;
