@@ -2,10 +2,12 @@ import { STATUS_FAULTY } from '../wire/topology.js';
 import type { Context } from './context.js';
 import type { Prober } from './prober.js';
 import { accept, isInPlace } from './procedures/by-hand.js';
+import { errantSince } from './procedures/candidates.js';
+import { learn } from './procedures/learn.js';
 import { reattach } from './procedures/reattach.js';
 import { reopen } from './procedures/reopen.js';
 import type { Runner } from './procedures/run.js';
-import type { ManagedServer } from './replication/replication.js';
+import { type ManagedServer, refusesWrites } from './replication/replication.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 
 /**
@@ -42,6 +44,7 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     const { sentinel } = prober;
     if (sentinel === undefined || runner.busy(group.id)) return;
     if (await isByHand(group)) return;
+    if (group.primary === uuid) await learnFrom(group);
     if (sentinel === place?.sentinel && group.primary === place.primary) return;
     const needed = othersNeeded(group);
     if (needed === null || needed.some(server => doubted.has(server.uuid))) return;
@@ -67,6 +70,12 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
       primary !== null && !lost && (await prober.ask(server => isInPlace(server, primary === uuid ? null : primary)));
     if (inPlace) await runner.run(accept({ group: id, server: uuid })).done;
     return true;
+  }
+
+  async function learnFrom({ id, baseline }: GroupRecord): Promise<void> {
+    const executed = baseline !== null && (await prober.ask(server => server.executed()));
+    if (executed && errantSince(executed, uuid, baseline) !== '')
+      await runner.run(learn({ group: id, server: uuid })).done;
   }
 
   /** null: nobody can give it its place now. */
@@ -102,8 +111,8 @@ async function isOpen(server: ManagedServer): Promise<boolean> {
 }
 
 async function isReplica(server: ManagedServer, mustRun: boolean): Promise<boolean> {
-  const { readOnly } = await server.identity();
+  const identity = await server.identity();
   const status = await server.replicaStatus();
-  if (!readOnly || status === null) return false;
+  if (!refusesWrites(identity) || status === null) return false;
   return !mustRun || status.ioThread !== 'stopped' || status.sqlThread !== 'stopped';
 }

@@ -61,6 +61,8 @@ export function createFencer(context: Context, runner: Runner): Fencer {
     const connection = await context.replication.connect(server, timeout).catch(() => undefined);
     if (!connection) return;
     const needed = await needsFence(server, connection);
+    // A procedure that goes on for long must not leave it open beside the primary. Nothing makes a FAULTY server anything but read-only.
+    if (needed && server.status === STATUS_FAULTY && group.primary !== server.uuid) await shutAtOnce(connection);
     if (ending.signal.aborted || needed !== false) connection.close();
     else hold(connection, group.id, server.uuid);
     // A procedure that is under way may be just about to fence it.
@@ -91,6 +93,14 @@ export function createFencer(context: Context, runner: Runner): Fencer {
       await work;
     },
   };
+}
+
+/** What fails is done in the server's turn. */
+async function shutAtOnce(server: ManagedServer): Promise<void> {
+  await server
+    .fence()
+    .then(() => server.killClients())
+    .catch(() => {});
 }
 
 /** null: it cannot be asked any more, or is another server, which has got the address. */

@@ -134,6 +134,9 @@ export function createGroupWatch(id: string, context: Context, runner: Runner): 
       said = verdict.reason;
       // A procedure closes connections and changes roles: what was seen meanwhile is judged when it is over.
       if (verdict.state === 'dead' && !runner.busy(id)) {
+        // A promotion may have come and gone while the witnesses were asked.
+        const { primary, primarySince } = (await context.store.group(id)) ?? group;
+        if (primary !== group.primary || primarySince !== group.primarySince) continue;
         if (group.primary !== uuid || wait.due(uuid)) await condemn(server, group, verdict);
         return;
       }

@@ -1,5 +1,5 @@
 import type { Context } from './context.js';
-import { type Address, AdminError, type ManagedServer } from './replication/replication.js';
+import { AdminError, type ManagedServer } from './replication/replication.js';
 import type { ServerRecord } from './store/store.js';
 import type { Testimony } from './suspicion.js';
 
@@ -8,7 +8,7 @@ import type { Testimony } from './suspicion.js';
  * sentinel connection is held open: a killed server closes it at once, which is noticed in milliseconds instead of seconds.
  */
 export interface Prober {
-  /** Whether the server answers now; calls meanwhile share one probe. Never rejects. */
+  /** Whether the server answers now, itself and not another one at its address; calls meanwhile share one probe. Never rejects. */
   probe(): Promise<boolean>;
   /** What this server, as a replica, knows of its source. Never rejects. */
   testify(source: ServerRecord): Promise<Testimony>;
@@ -19,7 +19,7 @@ export interface Prober {
   close(): void;
 }
 
-export function createProber(address: Address, context: Context, lost: () => void): Prober {
+export function createProber(record: ServerRecord, context: Context, lost: () => void): Prober {
   const timeout = context.options.failureTracking.detectionTimeout * 1000;
   let probing: Promise<boolean> | undefined;
   let sentinel: ManagedServer | undefined;
@@ -38,17 +38,22 @@ export function createProber(address: Address, context: Context, lost: () => voi
   };
   const probe = async () => {
     try {
-      const server = await context.replication.connect(address, timeout);
-      await server.ping();
-      keepWatch(server);
-      return true;
+      const server = await context.replication.connect(record, timeout);
+      const { uuid } = await server.identity();
+      if (uuid.toLowerCase() === record.uuid.toLowerCase()) {
+        keepWatch(server);
+        return true;
+      }
+      server.close();
+      context.log.debug(`at ${record.host}:${record.port} answers server ${uuid}, not ${record.uuid}`);
+      return false;
     } catch (error) {
       return error instanceof AdminError && !error.unreachable;
     }
   };
   const ask = async <T>(question: (server: ManagedServer) => Promise<T>): Promise<T | null> => {
     try {
-      const server = sentinel ?? (await context.replication.connect(address, timeout));
+      const server = sentinel ?? (await context.replication.connect(record, timeout));
       return await question(server).finally(() => {
         if (server !== sentinel) server.close();
       });

@@ -1,6 +1,6 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
-import type { ManagedServer } from '../replication/replication.js';
+import { type ManagedServer, refusesWrites } from '../replication/replication.js';
 import type { GroupRecord } from '../store/store.js';
 import { changeGroup, requireGroup, withServer } from './group-record.js';
 import { shortPatience } from './promotion.js';
@@ -15,9 +15,10 @@ export function place(isPrimary: boolean): string {
 
 /** @param primary uuid of the group's primary, and null for that one itself. */
 export async function isInPlace(server: ManagedServer, primary: string | null): Promise<boolean> {
-  const [{ readOnly }, replica] = await Promise.all([server.identity(), server.replicaStatus()]);
-  if (primary === null) return !readOnly && replica === null;
-  if (!readOnly || replica === null || replica.ioThread === 'stopped' || replica.sqlThread === 'stopped') return false;
+  const [identity, replica] = await Promise.all([server.identity(), server.replicaStatus()]);
+  if (primary === null) return !identity.readOnly && replica === null;
+  if (!refusesWrites(identity) || replica === null || replica.ioThread === 'stopped' || replica.sqlThread === 'stopped')
+    return false;
   return replica.sourceUuid.toLowerCase() === primary.toLowerCase();
 }
 

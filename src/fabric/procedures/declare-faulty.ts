@@ -36,7 +36,7 @@ export function declareFaulty(request: {
 }): Procedure<Declaration> {
   const { group, server, reporter, error, updateOnly, respectFailoverInterval } = request;
   const { byReports = false, believedDead = false } = request;
-  const promotion = newPromotion(group, { updateOnly, believedDead, mayReturn: true });
+  const promotion = newPromotion(group, { updateOnly, believedDead, automatic: true, mayReturn: true });
   const procedure = declaration({ ...promotion, server, reporter, error, respectFailoverInterval, byReports });
   return byReports ? { ...procedure, once: `reports against ${server}, ${updateOnly}` } : procedure;
 }

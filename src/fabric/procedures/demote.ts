@@ -11,7 +11,7 @@ export type Demotion = {
   readonly group: string;
   readonly updateOnly: boolean;
   before: GroupRecord | null;
-  /** The primary that was fenced; null: it was FAULTY, and only forgotten. */
+  /** The primary that is fenced; null: it is FAULTY, and only forgotten. */
   fenced: string | null;
 };
 
@@ -34,8 +34,10 @@ const checkPrimary: Step<Demotion> = {
   name: 'check that there is a primary',
   async run(data, context) {
     const group = await requireGroup(context, data.group);
-    if (!primaryOf(group)) throw new CommandError('GroupError', phrases.noPrimary(group.id));
+    const primary = primaryOf(group);
+    if (!primary) throw new CommandError('GroupError', phrases.noPrimary(group.id));
     data.before = group;
+    data.fenced = primary.status === STATUS_FAULTY ? null : primary.uuid;
   },
 };
 
@@ -49,15 +51,24 @@ const blockWrites: Step<Demotion> = {
     const { group: id, before } = data;
     const primary = before && primaryOf(before);
     if (!primary) throw new CommandError('GroupError', phrases.noPrimary(id));
-    if (primary.status !== STATUS_FAULTY) await fence(primary, data, context);
+    if (data.fenced !== null) await fence(primary, context);
     await changeGroup(context, id, stored => withoutPrimary(stored, primary, context.now()));
     const sentence = `group ${id} has no primary any more: ${primary.uuid} was demoted`;
     decided(context, { group: id, server: primary.uuid, event: 'demoted', sentence });
   },
-  async undo({ before, fenced }, context) {
-    if (!before || !fenced) return;
+  async undo({ group: id, before, fenced }, context) {
+    const { primary: current } = await requireGroup(context, id);
+    if (!before || !fenced || (current !== null && current !== fenced)) return;
     const primary = requireServer(before, fenced);
-    await (await context.sessions.to(primary, patience(context))).unfence();
+    try {
+      await (await context.sessions.to(primary, patience(context))).unfence();
+    } catch (error) {
+      // It refuses writes, and is not called the primary of a group that waits for it in vain.
+      await changeGroup(context, id, stored => withoutPrimary(stored, primary, context.now()));
+      const sentence = `group ${id} has no primary: ${fenced} was demoted, and could not be opened again: ${describe(error)}`;
+      decided(context, { group: id, server: fenced, event: 'demoted', level: 'warn', sentence });
+      return;
+    }
     await changeGroup(context, before.id, stored => ({
       ...withServer(stored, fenced, primary),
       primary: before.primary,
@@ -66,9 +77,8 @@ const blockWrites: Step<Demotion> = {
   },
 };
 
-async function fence(primary: ServerRecord, data: Demotion, context: StepContext): Promise<void> {
+async function fence(primary: ServerRecord, context: StepContext): Promise<void> {
   const server = await context.sessions.to(primary, patience(context));
-  data.fenced = primary.uuid;
   await server.fence();
   await server.killClients();
 }

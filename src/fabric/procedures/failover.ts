@@ -3,13 +3,16 @@ import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
-import type { ManagedServer } from '../replication/replication.js';
+import type { ManagedServer, ReplicaStatus } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { type Applicant, byPreference, holds, lackedBy, lostByPrimary } from './candidates.js';
+import { type Applicant, beyond, byPreference, holds, lackedBy, lostByPrimary, ownLost } from './candidates.js';
+import { drain } from './drain.js';
 import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
 import {
   commit,
   describe,
+  isAlive,
+  isPrimary,
   noCandidate,
   open,
   type Promotion,
@@ -18,6 +21,7 @@ import {
   repoint,
   shortPatience,
   shut,
+  Unfenced,
 } from './promotion.js';
 import type { Step, StepContext } from './run.js';
 import { type Survey, survey } from './survey.js';
@@ -55,10 +59,14 @@ async function fenceIfReachable(data: Promotion, uuid: string, context: StepCont
     tell(`the lost primary ${uuid} of group ${data.group} answers and is fenced`);
     return true;
   } catch (error) {
+    if (isAlive(error)) throw new Unfenced(uuid, error);
     tell(`the lost primary ${uuid} of group ${data.group} is fenced when it comes back, not now: ${describe(error)}`);
     return false;
   }
 }
+
+/** Whose servers this process has looked at: what a node saw that was killed since may be old. */
+const seen = new WeakSet<Promotion>();
 
 const chooseSuccessor: Step<Promotion> = {
   name: 'choose among the servers that answer',
@@ -70,26 +78,35 @@ const chooseSuccessor: Step<Promotion> = {
       const sentence = `no candidate in group ${group.id}: ${reason}`;
       decided(context, { group: group.id, server, event: 'candidate', level: 'warn', sentence });
     }
-    data.order = data.asked === null ? chooseFreely(data, group, found) : chooseAsked(data.asked, group, found);
+    data.order = data.asked === null ? chooseFreely(data, group, found) : chooseAsked(data.asked, data, group, found);
+    seen.add(data);
     tellChoice(data, found, context);
   },
-  /** The secondaries wait for the old primary again, should it come back. */
   async undo(data, context) {
-    if (data.old === null || data.oldExecuted !== null) return;
-    const group = await requireGroup(context, data.group);
-    const old = requireServer(group, data.old);
-    const touched = ({ uuid, byHand }: ServerRecord) => !byHand || data.placed?.includes(uuid);
-    const secondaries = group.servers.filter(
-      server => server.uuid !== data.old && server.status !== STATUS_FAULTY && touched(server),
-    );
-    await Promise.allSettled(
-      secondaries.map(async server => {
-        const replica = await context.sessions.to(server, shortPatience(context));
-        if ((await replica.replicaStatus())?.ioThread === 'stopped') await replica.follow(old);
-      }),
-    );
+    if (data.oldExecuted === null) await receiveAgain(data, context);
   },
 };
+
+/** The secondaries wait for the old primary again, should it come back. */
+async function receiveAgain(data: Promotion, context: StepContext): Promise<void> {
+  if (data.old === null) return;
+  const group = await requireGroup(context, data.group);
+  const old = requireServer(group, data.old);
+  const touched = ({ uuid, byHand }: ServerRecord) => !byHand || data.placed?.includes(uuid);
+  const secondaries = group.servers.filter(
+    server => server.uuid !== data.old && server.status !== STATUS_FAULTY && touched(server),
+  );
+  await Promise.allSettled(
+    secondaries.map(async server => {
+      const replica = await context.sessions.to(server, shortPatience(context));
+      const status = await replica.replicaStatus();
+      if (status?.ioThread === 'stopped' && follows(status, old)) await replica.startReceiving();
+    }),
+  );
+}
+
+const follows = ({ source }: ReplicaStatus, { host, port }: ServerRecord) =>
+  source.host === host && source.port === port;
 
 function tellChoice({ group, order, asked }: Promotion, { valid }: Survey, context: StepContext): void {
   const [server = ''] = order;
@@ -105,10 +122,11 @@ function checkAsked(asked: string, data: Promotion, group: GroupRecord): void {
   if (status === STATUS_FAULTY) throw new CommandError('ServerError', `Server (${uuid}) is faulty.`);
 }
 
-function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded }: Survey): string[] {
-  const divergence = divergenceOf(valid, data, group);
-  const order = divergence === null ? byPreference(valid).map(({ uuid }) => uuid) : [];
-  const reasons = [...excluded.values(), ...(divergence === null ? [] : [divergence])];
+function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded, late }: Survey): string[] {
+  const [best] = byPreference(valid);
+  const obstacle = divergenceOf(valid, data, group) ?? (best ? savedElsewhere(best, late, data) : null);
+  const order = obstacle === null ? byPreference(valid).map(({ uuid }) => uuid) : [];
+  const reasons = [...excluded.values(), ...(obstacle === null ? [] : [obstacle])];
   const { old, oldExecuted, mayReturn } = data;
   // The lost primary comes last, and only when it answers: it is fenced, and has all that was ever acknowledged.
   if (mayReturn && old && oldExecuted !== null) {
@@ -135,11 +153,26 @@ function divergenceOf(valid: readonly Applicant[], { old, oldExecuted }: Promoti
   return `The servers have diverged: server (${best.uuid}) has the most transactions, and lacks ${held}. ${wayOut}`;
 }
 
+/** Invariant 4: another server may be the only one that has received what the lost primary has acknowledged. null: it is not. */
+function savedElsewhere({ uuid, executed }: Applicant, late: readonly Applicant[], { old }: Promotion): string | null {
+  const owed = late
+    .map(({ uuid: holder, executed: held }) => ({
+      holder,
+      gtids: old === null ? beyond(held, executed) : ownLost(old, executed, held),
+    }))
+    .filter(({ gtids }) => gtids !== '');
+  if (owed.length === 0) return null;
+  const held = owed.map(({ holder, gtids }) => `${gtids} of server (${holder})`).join(', ');
+  return `Server (${uuid}) lacks what is still being applied elsewhere: ${held}. To give it up, please, report that server as failed.`;
+}
+
 /** Named by an operator, but never at the price of transactions that another server has saved from a primary that was lost. */
-function chooseAsked(asked: string, group: GroupRecord, { valid, excluded }: Survey): string[] {
+function chooseAsked(asked: string, data: Promotion, group: GroupRecord, { valid, excluded, late }: Survey): string[] {
   const { uuid } = requireServer(group, asked);
   const applicant = valid.find(server => server.uuid === uuid);
   if (!applicant) throw new CommandError('ServerError', excluded.get(uuid) ?? `Server (${uuid}) does not answer.`);
+  const saved = savedElsewhere(applicant, late, data);
+  if (saved !== null) throw new CommandError('ServerError', saved);
   const lacking = group.baseline === null ? [] : lackedBy(applicant, valid);
   if (lacking.length === 0) return [uuid];
   const held = lacking.map(other => `${other.gtids} of server (${other.uuid})`).join(', ');
@@ -149,6 +182,11 @@ function chooseAsked(asked: string, group: GroupRecord, { valid, excluded }: Sur
 const openSuccessor: Step<Promotion> = {
   name: 'open the successor for writes',
   async run(data, context) {
+    if (!seen.has(data)) {
+      await receiveAgain(data, context);
+      await fenceLost.run(data, context);
+      await chooseSuccessor.run(data, context);
+    }
     const failures: string[] = [];
     for (const uuid of data.order) {
       data.chosen = uuid;
@@ -173,8 +211,13 @@ const openSuccessor: Step<Promotion> = {
 async function openFirst(uuid: string, data: Promotion, context: StepContext): Promise<void> {
   const record = await recordOf(uuid, data, context);
   const server = await context.sessions.to(record, shortPatience(context));
-  await refuseLoss(uuid, data, server);
   const status = await server.replicaStatus();
+  if (status?.ioThread === 'running' && data.old !== null && data.oldExecuted === null) {
+    // The lost primary goes on, and has sent more since the survey.
+    await fenceIfReachable(data, data.old, context);
+    await drain(server);
+  }
+  await refuseLoss(uuid, data, server);
   if (status?.ioThread === 'connecting') {
     await Promise.race([forgetLostSource(record, context), sleep(HANG)]);
     await server.setSemiSync('primary');
@@ -224,11 +267,19 @@ async function refuseLoss(uuid: string, { oldExecuted }: Promotion, server: Mana
   throw new CommandError('ServerError', `Server (${uuid}) lacks transactions of the old primary.`);
 }
 
+const commitOpened: Step<Promotion> = {
+  ...commit,
+  async run(data, context) {
+    if (!seen.has(data) && !(await isPrimary(data.chosen, data, context))) await openSuccessor.run(data, context);
+    await commit.run(data, context);
+  },
+};
+
 export const failoverSteps: readonly Step<Promotion>[] = [
   fenceLost,
   chooseSuccessor,
   openSuccessor,
-  commit,
+  commitOpened,
   repointAll,
 ];
 

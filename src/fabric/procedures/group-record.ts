@@ -1,7 +1,7 @@
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
-import type { ManagedServer } from '../replication/replication.js';
+import type { ManagedServer, ServerIdentity } from '../replication/replication.js';
 import { type GroupRecord, type ServerRecord, type Store, StoreConflict } from '../store/store.js';
 
 /** Reading a group and its servers, and changing them: always on the newest stored value. */
@@ -72,9 +72,12 @@ export async function changeGroup(
   }
 }
 
-/** Another server may answer at the address by now, with other data. */
-export async function refuseReplaced({ uuid, host, port }: ServerRecord, server: ManagedServer): Promise<void> {
-  const answering = (await server.identity()).uuid;
-  if (answering.toLowerCase() === uuid.toLowerCase()) return;
-  throw new CommandError('ServerError', `At ${host}:${port} answers server (${answering}), not (${uuid}).`);
+/** Another server may answer at the address by now, with other data. @throws CommandError then. */
+export async function refuseReplaced(
+  { uuid, host, port }: ServerRecord,
+  server: ManagedServer,
+): Promise<ServerIdentity> {
+  const answering = await server.identity();
+  if (answering.uuid.toLowerCase() === uuid.toLowerCase()) return answering;
+  throw new CommandError('ServerError', `At ${host}:${port} answers server (${answering.uuid}), not (${uuid}).`);
 }

@@ -6,7 +6,7 @@ import { phrases } from '../model.js';
 import { AdminError, type ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { beyond, ownLost } from './candidates.js';
-import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
 import type { Step, StepContext } from './run.js';
 
 /** What every promotion shares, planned or not: its data, opening the candidate, the commit, and repointing the others. */
@@ -29,6 +29,8 @@ export type Promotion = {
   chosen: string | null;
   /** Failover: servers that `update_only` put into the group, and that were found to follow the old primary. */
   placed?: string[];
+  /** It is the node's decision, not an operator's: servers that are an operator's affair are left alone. */
+  readonly automatic: boolean;
   /** Whether the lost primary itself may come back when there is nobody else: a failed failover leaves no group without a primary. */
   readonly mayReturn: boolean;
   /** Whether probes and witnesses say that the old primary is gone, so that it is not waited for. */
@@ -46,6 +48,7 @@ export function newPromotion(group: string, given: Partial<Promotion>): Promotio
     oldExecuted: null,
     order: [],
     chosen: null,
+    automatic: false,
     mayReturn: false,
     believedDead: false,
     ...given,
@@ -55,6 +58,19 @@ export function newPromotion(group: string, given: Partial<Promotion>): Promotio
 /** The original's sentence, and why each server was passed over. */
 export function noCandidate(group: string, reasons: readonly string[]): CommandError {
   return new CommandError('GroupError', [phrases.noCandidate(group), ...reasons].join(' '));
+}
+
+/** A server accepts writes, and will not be told to stop: nobody may be opened beside it (invariant 1). */
+export class Unfenced extends CommandError {
+  constructor(uuid: string, cause: unknown) {
+    const wayOut = 'Please, let this account log in and its clients end, or stop the server.';
+    super('ServerError', `Server (${uuid}) answers and could not be fenced: ${describe(cause)}. ${wayOut}`, { cause });
+  }
+}
+
+/** Whether it is the answer of a server that goes on. */
+export function isAlive(error: unknown): boolean {
+  return error instanceof AdminError && !error.unreachable && error.code !== 'ER_SERVER_SHUTDOWN';
 }
 
 /** An error as part of a sentence. */
@@ -117,7 +133,13 @@ export const commit: Step<Promotion> = {
     const record = await recordOf(data.chosen, data, context);
     const server = await context.sessions.to(record, patience(context));
     const baseline = await server.executed();
-    const group = await changeGroup(context, data.group, stored => promoted(stored, data, baseline, context.now()));
+    const group = await changeGroup(context, data.group, stored =>
+      promoted(stored, data, baseline, context.now()),
+    ).catch(async error => {
+      // The store may have taken it without saying so.
+      if (await isPrimary(data.chosen, data, context)) return requireGroup(context, data.group);
+      throw error;
+    });
     const sentence = `server ${record.uuid} (${record.host}:${record.port}) is the primary of group ${group.id}, after ${data.old ?? 'none'}`;
     decided(context, { group: group.id, server: record.uuid, event: 'promoted', sentence });
   },
@@ -125,8 +147,10 @@ export const commit: Step<Promotion> = {
     const { before, chosen } = data;
     if (!before || !chosen) return;
     const previous = requireServer(before, chosen);
+    // A lost primary is tried to be replaced again; after a switchover it is put back by the steps before.
+    const primary = data.kind === 'switchover' ? null : before.primary;
     await changeGroup(context, data.group, group =>
-      group.primary === chosen ? { ...withServer(group, chosen, previous), primary: null } : group,
+      group.primary === chosen ? { ...withServer(group, chosen, previous), primary } : group,
     );
   },
 };
@@ -137,17 +161,12 @@ export async function isPrimary(uuid: string | null, data: Promotion, context: S
   return primary === uuid && servers.some(server => server.uuid === uuid && server.status === STATUS_PRIMARY);
 }
 
-/** An operator who promotes wants all servers in their places; a failover leaves alone those that are an operator's affair. */
-export function sparesByHand({ mayReturn }: Promotion): boolean {
-  return mayReturn;
-}
-
 function promoted(stored: GroupRecord, data: Promotion, baseline: string, now: number): GroupRecord {
   const chosen = data.chosen ?? '';
   refuseOvertaken(stored, data);
   const change = { status: STATUS_PRIMARY, mode: MODE_READWRITE, needsFencing: false, byHand: false } as const;
   const over = ({ uuid, status }: ServerRecord) =>
-    !sparesByHand(data) || status === STATUS_FAULTY || data.placed?.includes(uuid);
+    !data.automatic || status === STATUS_FAULTY || data.placed?.includes(uuid);
   const tended = stored.servers.map(server => (over(server) ? { ...server, byHand: false } : server));
   return {
     ...withServer({ ...stored, servers: tended }, chosen, change),
@@ -224,6 +243,7 @@ export async function follow(server: ServerRecord, primary: ServerRecord, contex
     context.sessions.to(server, shortPatience(context)),
     context.sessions.to(primary, patience(context)),
   ]);
+  await refuseReplaced(server, replica);
   await refuseUnlike(server.uuid, replica, source);
   await replica.setSemiSync('secondary');
   await replica.follow(primary);

@@ -2,6 +2,7 @@ import type { RunRecord } from '../store/store.js';
 import { type Acceptance, acceptance } from './by-hand.js';
 import { type Declaration, declaration } from './declare-faulty.js';
 import { type Demotion, demotion } from './demote.js';
+import { type Learning, learn } from './learn.js';
 import { type Addition, addition, faultyToSpare, type Removal, type Repair, removeServer } from './membership.js';
 import { promotion } from './promote.js';
 import type { Promotion } from './promotion.js';
@@ -20,6 +21,7 @@ const REBUILD: Readonly<Record<string, (data: Data) => Procedure>> = {
   'threat.report_failure': data => declaration(data as Declaration) as Procedure,
   reopen: data => reopening(data as Reopening) as Procedure,
   accept: data => acceptance(data as Acceptance) as Procedure,
+  learn: data => learn(data as Learning) as Procedure,
   reattach: data => reattachment(data as Reattachment) as Procedure,
 };
 

@@ -20,7 +20,7 @@ export type Reopening = Declaration & {
  */
 export function reopen({ group, server }: { group: string; server: string }): Procedure<Reopening> {
   const declaration = { server, reporter: 'the node', error: '', respectFailoverInterval: false };
-  return reopening({ ...newPromotion(group, {}), ...declaration, lost: false });
+  return reopening({ ...newPromotion(group, { automatic: true }), ...declaration, lost: false });
 }
 
 export function reopening(data: Reopening): Procedure<Reopening> {

@@ -1,10 +1,12 @@
-import { STATUS_SECONDARY } from '../../wire/topology.js';
-import type { ManagedServer, ReplicaStatus } from '../replication/replication.js';
+import { STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topology.js';
+import { decided } from '../audit.js';
+import { type ManagedServer, refusesWrites } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { isInPlace } from './by-hand.js';
-import { type Applicant, beyond, errantSince, holds } from './candidates.js';
+import { type Applicant, errantSince, holds } from './candidates.js';
+import { drain, StillApplying } from './drain.js';
 import { refuseReplaced, requireServer } from './group-record.js';
-import { CATCH_UP, describe, type Promotion, shortPatience, sparesByHand } from './promotion.js';
+import { CATCH_UP, describe, isAlive, type Promotion, shortPatience, Unfenced } from './promotion.js';
 import type { StepContext } from './run.js';
 
 /** What a failover learns of the servers that are left: who answers, what each has applied, and why some are out of the question. */
@@ -13,26 +15,46 @@ export interface Survey {
   readonly valid: readonly Applicant[];
   /** A sentence for each server that was passed over, by uuid. */
   readonly excluded: ReadonlyMap<string, string>;
+  /** Those that are still applying what they have received, with all that they hold. */
+  readonly late: readonly Applicant[];
 }
 
-/** Asks all at once; a server that does not answer costs the short patience once, not each. */
+/**
+ * Asks all at once; a server that does not answer costs the short patience once, not each. Invariant 1: whoever accepts writes is fenced, whatever
+ * the store says of it, before another one is opened; and before it is looked at, so that what it has written counts.
+ * @throws CommandError when it answers and cannot be fenced.
+ */
 export async function survey(data: Promotion, group: GroupRecord, context: StepContext): Promise<Survey> {
+  const present = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
   const servers = inQuestion(data, group);
   const rush = createRush();
+  const bystanders = Promise.allSettled(
+    present.filter(server => !servers.includes(server)).map(server => meet(server, data, group, context)),
+  );
   const answers = await Promise.allSettled(servers.map(server => look(server, data, group, rush, context)));
+  for (const answer of [...answers, ...(await bystanders)])
+    if (answer.status === 'rejected' && answer.reason instanceof Unfenced) throw answer.reason;
   const valid: Applicant[] = [];
   const excluded = new Map<string, string>();
+  const late: Applicant[] = [];
   for (const [index, answer] of answers.entries()) {
-    const { uuid, host, port } = servers[index] as ServerRecord;
+    const { uuid, weight, host, port } = servers[index] as ServerRecord;
     if (answer.status === 'fulfilled') valid.push(answer.value);
     else excluded.set(uuid, `Server (${uuid}, ${host}:${port}): ${describe(answer.reason)}.`);
+    if (answer.status === 'rejected' && answer.reason instanceof StillApplying)
+      late.push({ uuid, weight, executed: answer.reason.held });
   }
-  return { valid, excluded };
+  return { valid, excluded, late };
+}
+
+/** uuid of the server that was named; null: none was. */
+function askedIn(group: GroupRecord, { asked }: Promotion): string | null {
+  return asked === null ? null : requireServer(group, asked).uuid;
 }
 
 /** The secondaries; a spare only when it was named. */
 function inQuestion(data: Promotion, group: GroupRecord): ServerRecord[] {
-  const asked = data.asked === null ? null : requireServer(group, data.asked).uuid;
+  const asked = askedIn(group, data);
   return group.servers.filter(
     ({ uuid, status }) => uuid !== data.old && (status === STATUS_SECONDARY || uuid === asked),
   );
@@ -45,17 +67,51 @@ async function look(
   rush: Rush,
   context: StepContext,
 ): Promise<Applicant> {
-  const server = await context.sessions.to(record, shortPatience(context));
-  await refuseReplaced(record, server);
-  if (record.byHand && sparesByHand(data)) await refuseByHand(record, server, data);
+  const server = await meet(record, data, group, context);
   const issues = await server.requirementIssues();
   if (issues.length > 0) throw new Error(issues.join('; '));
   if (data.oldExecuted === null) await drain(server);
   else await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
   const executed = await server.executed();
-  const errant = data.old === null ? '' : errantSince(executed, data.old, group.baseline ?? data.oldExecuted);
+  const errant = errantSince(executed, data.old ?? '', await known(server, data, group));
   if (errant !== '') throw new Error(`it has errant transactions: ${errant}`);
   return { uuid: record.uuid, weight: record.weight, executed };
+}
+
+/** Connected, and fenced if it accepts writes. */
+async function meet(
+  record: ServerRecord,
+  data: Promotion,
+  group: GroupRecord,
+  context: StepContext,
+): Promise<ManagedServer> {
+  const server = await context.sessions.to(record, shortPatience(context));
+  const identity = await refuseReplaced(record, server);
+  if (record.byHand && data.automatic) await refuseByHand(record, server, data);
+  // One that an operator has named takes writes from here on in any case: an application that it serves already need not notice.
+  if (refusesWrites(identity) || record.uuid === askedIn(group, data)) return server;
+  try {
+    await server.fence();
+    await server.killClients();
+  } catch (error) {
+    throw isAlive(error) ? new Unfenced(record.uuid, error) : error;
+  }
+  const sentence = `server ${record.uuid} of group ${data.group} accepted writes, and is fenced before another one is opened`;
+  decided(context, { group: data.group, server: record.uuid, event: 'fenced', level: 'warn', sentence });
+  return server;
+}
+
+/**
+ * What a replica may have without being errant, beside what the lost primary has written: what that had when it was promoted, what it has been
+ * seen to have, and what came from it.
+ */
+async function known(server: ManagedServer, data: Promotion, group: GroupRecord): Promise<string | null> {
+  const { old, oldExecuted } = data;
+  const reference = group.baseline ?? oldExecuted;
+  if (old === null || reference === null) return null;
+  const status = await server.replicaStatus();
+  const received = status?.sourceUuid.toLowerCase() === old.toLowerCase() ? status.retrieved : '';
+  return [reference, oldExecuted ?? '', received].join();
 }
 
 /** @throws Error when `update_only` put the server into the group, and it is not in its place yet: nobody knows what is on it. */
@@ -63,47 +119,6 @@ async function refuseByHand({ uuid }: ServerRecord, server: ManagedServer, data:
   if (data.old === null || !(await isInPlace(server, data.old)))
     throw new Error('update_only has changed it in the state store alone, and it does not follow the primary yet');
   data.placed = [...(data.placed ?? []), uuid];
-}
-
-/** Nothing more comes from a source that is gone: what was received is applied, so that it counts. */
-async function drain(server: ManagedServer): Promise<void> {
-  const before = await server.replicaStatus();
-  if (!before) return;
-  const status = (await stopReceiving(server, before)) ?? before;
-  if (status.retrieved === '' || holds(await server.executed(), status.retrieved)) return;
-  await resumeApplier(server, status);
-  await waitWhileItAdvances(server, status.retrieved);
-}
-
-/** A receiver that hangs in an attempt to connect receives nothing, but stopping it takes as long as the attempt: seconds. */
-async function stopReceiving(server: ManagedServer, status: ReplicaStatus): Promise<ReplicaStatus | null> {
-  if (status.ioThread !== 'running') return status;
-  await server.stopReceiving();
-  return server.replicaStatus();
-}
-
-async function resumeApplier(server: ManagedServer, status: ReplicaStatus): Promise<void> {
-  if (status.sqlErrno !== 0) throw new Error(`its applier stopped with error ${status.sqlErrno} (${status.sqlError})`);
-  if (status.sqlThread === 'stopped') await server.startApplying();
-}
-
-const SLICE = 1_000;
-
-/** The last transaction may have been received in part only (5.6 counts it nevertheless): then the wait ends when nothing moves. */
-async function waitWhileItAdvances(server: ManagedServer, retrieved: string): Promise<void> {
-  const end = performance.now() + CATCH_UP;
-  let applied = await server.executed();
-  while (performance.now() < end) {
-    if (await server.waitForExecuted(retrieved, SLICE)) return;
-    const now = await server.executed();
-    if (now === applied && isSingle(beyond(retrieved, now))) return;
-    applied = now;
-  }
-  throw new Error(`it did not apply what it had received within ${CATCH_UP / 1000} seconds`);
-}
-
-function isSingle(gtids: string): boolean {
-  return /^[^:,]+:\d+$/.test(gtids);
 }
 
 async function receiveAll(server: ManagedServer, gtids: string, timeout: number): Promise<boolean> {

@@ -2,11 +2,11 @@ import { MODE_READONLY, STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topol
 import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
-import type { ManagedServer } from '../replication/replication.js';
+import { type ManagedServer, refusesWrites } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { type Applicant, byPreference, within } from './candidates.js';
 import { failoverSteps, repointAll } from './failover.js';
-import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
+import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
 import {
   CATCH_UP,
   commit,
@@ -111,6 +111,9 @@ const catchUpEarly: Step<Promotion> = { name: 'let the candidate catch up', run:
 
 const catchUpFully: Step<Promotion> = { name: 'let the candidate apply the last transactions', run: catchUp };
 
+/** Whose old primary this process has fenced. */
+const blocked = new WeakSet<Promotion>();
+
 const blockWrites: Step<Promotion> = {
   name: 'block writes on the old primary',
   async run(data, context) {
@@ -123,6 +126,7 @@ const blockWrites: Step<Promotion> = {
     }));
     const sentence = `server ${data.old} of group ${data.group} takes no more writes, so that ${data.chosen} can take over`;
     decided(context, { group: data.group, server: data.old, event: 'demoted', sentence });
+    blocked.add(data);
   },
   undo: putBack,
 };
@@ -186,7 +190,9 @@ async function failOverInstead(data: Promotion, before: GroupRecord, context: St
   await changeGroup(context, data.group, group =>
     withServer(restored(group, before), old, { status: STATUS_FAULTY, needsFencing: true }),
   );
-  const failover = newPromotion(data.group, { kind: 'failover', old, mayReturn: true, believedDead: true });
+  const failover = newPromotion(data.group, {
+    ...{ kind: 'failover', old, automatic: true, mayReturn: true, believedDead: true },
+  });
   for (const step of failoverSteps) await step.run(failover, context);
 }
 
@@ -198,17 +204,41 @@ const endClients: Step<Promotion> = {
   },
 };
 
+/**
+ * Fenced by a node that was killed, the old primary may have been opened since, and written to.
+ * @throws CommandError then: it goes on as the primary. One that does not answer is no obstacle.
+ */
+async function refuseOpened(data: Promotion, context: StepContext): Promise<void> {
+  if (blocked.has(data)) return;
+  const old = await recordOf(data.old, data, context);
+  const identity = await context.sessions
+    .to(old, shortPatience(context))
+    .then(server => refuseReplaced(old, server))
+    .catch(() => null);
+  if (identity === null || refusesWrites(identity)) return;
+  throw new CommandError('ServerError', `Server (${data.old}) accepts writes again.`);
+}
+
 const openCandidate: Step<Promotion> = {
   name: 'open the candidate for writes',
   // Writes are blocked meanwhile: rather the old primary again than a candidate that hangs.
   bound: 3_000,
   async run(data, context) {
+    await refuseOpened(data, context);
     // Only the candidate is needed: should the old primary die now, the promotion goes on.
     await open(await context.sessions.to(await recordOf(data.chosen, data, context), patience(context)));
   },
   async undo(data, context) {
     // The failover that taking back has led to may have made it the primary, before the node was killed.
     if (data.chosen && !(await isPrimary(data.chosen, data, context))) await shut(data.chosen, data, context);
+  },
+};
+
+const commitOpened: Step<Promotion> = {
+  ...commit,
+  async run(data, context) {
+    if (!(await isPrimary(data.chosen, data, context))) await refuseOpened(data, context);
+    await commit.run(data, context);
   },
 };
 
@@ -219,6 +249,6 @@ export const switchoverSteps: readonly Step<Promotion>[] = [
   catchUpFully,
   endClients,
   openCandidate,
-  commit,
+  commitOpened,
   repoint,
 ];

@@ -3,6 +3,7 @@ import { endClients, fence, unfence } from './fencing.js';
 import {
   follow,
   forgetSource,
+  lacksRest,
   replicaStatus,
   semiSync,
   setSemiSync,
@@ -90,8 +91,16 @@ export class MysqlServer implements ManagedServer {
     return stopThreads(this.#session, this.#dialect.stopReceiving);
   }
 
+  async startReceiving(): Promise<void> {
+    await this.#session.run(this.#dialect.startReceiving);
+  }
+
   async startApplying(): Promise<void> {
     await this.#session.run(this.#dialect.startApplying);
+  }
+
+  lacksRest(): Promise<boolean> {
+    return lacksRest(this.#session, this.#dialect);
   }
 
   forgetSource(): Promise<void> {

@@ -4,6 +4,7 @@
 export const mysql80 = {
   name: 'MySQL 8.0.26+',
   superReadOnly: true,
+  retrievesParts: false,
   netTimeout: 'replica_net_timeout',
   status: "SHOW REPLICA STATUS FOR CHANNEL ''",
   start: "START REPLICA FOR CHANNEL ''",

@@ -78,7 +78,7 @@ export interface ManagedServer {
 
   /**
    * Follow `source` with auto-positioning and the `[servers]` account, and wait until both threads run. Read-only is switched on first.
-   * Nothing is interrupted when it follows `source` already. Rejects with `REPLICA_IO_ERROR` or `REPLICA_SQL_ERROR` and the thread's own words
+   * Nothing is interrupted when it follows `source` already, and nothing that was received from it is thrown away. Rejects with `REPLICA_IO_ERROR` or `REPLICA_SQL_ERROR` and the thread's own words
    * when one reports an error; the replica then goes on trying where MySQL does (unreachable source, refused account).
    */
   follow(source: Address): Promise<void>;
@@ -89,8 +89,15 @@ export interface ManagedServer {
    * need 2 s for this.
    */
   stopReceiving(): Promise<void>;
+  /** Starts receiving again from the source that it has. */
+  startReceiving(): Promise<void>;
   /** Starts applying again without receiving: a promotion's candidate drains its relay log. */
   startApplying(): Promise<void>;
+  /**
+   * Whether the applier waits for the rest of a transaction that was received in part: 5.6 names it in `retrieved` when its first event has come.
+   * Newer servers name whole ones only: false.
+   */
+  lacksRest(): Promise<boolean>;
   /** Stops both threads and forgets the source. */
   forgetSource(): Promise<void>;
   /** Waits until all of `gtids` is applied; false when `timeout` (ms) passes first or the applier is not running. */

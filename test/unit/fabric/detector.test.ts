@@ -42,6 +42,7 @@ class FakeServer {
   }
 
   connect(address: { host: string; port: number }): ManagedServer {
+    const uuid = UUIDS[address.port - 1] ?? '';
     this.connects += 1;
     if (this.refuses) throw new AdminError('too many', address, 'ER_CON_COUNT_ERROR', false);
     if (!this.alive) throw new AdminError('refused', address, 'ECONNREFUSED', true);
@@ -49,10 +50,10 @@ class FakeServer {
     const own = new Set<() => void>();
     const status = { source: { host: 'h', port: 1 }, sourceUuid: P, ioThread: this.io };
     const server: Partial<ManagedServer> = {
-      ping: async () => {},
       uptime: async () => Math.floor((Date.now() - this.startedAt) / 1_000),
       semiSync: async () => null,
-      identity: async () => ({ uuid: '', version: '9.7.0', readOnly: this.readOnly, superReadOnly: this.readOnly }),
+      executed: async () => '',
+      identity: async () => ({ uuid, version: '9.7.0', readOnly: this.readOnly, superReadOnly: this.readOnly }),
       replicaStatus: async () => ({ ...status, ioThread: this.io }) as ReplicaStatus,
       onLost: listener => {
         own.add(listener);
