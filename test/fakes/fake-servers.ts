@@ -115,7 +115,7 @@ function createSession(server: FakeServer, address: Address, around: Surrounding
     stopReceiving: set({ io: 'stopped' }),
     startReceiving: set({ io: 'running' }),
     startApplying: set({ sql: 'running' }),
-    lacksRest: async () => false,
+    isIdle: async () => true,
     forgetSource: set({ source: null, sourceUuid: '', io: 'stopped', sql: 'stopped' }),
     waitForExecuted: async () => true,
     setSemiSync: async () => {},

@@ -1,5 +1,5 @@
 import type { ManagedServer, ReplicaStatus } from '../replication/replication.js';
-import { beyond, holds } from './candidates.js';
+import { holds } from './candidates.js';
 import { CATCH_UP } from './promotion.js';
 
 /** What a replica has received of a primary that is gone, and must apply before it may take over: its relay log is thrown away then. */
@@ -44,13 +44,11 @@ async function waitUntilApplied(server: ManagedServer, retrieved: string): Promi
   let applied = await server.executed();
   while (performance.now() < end) {
     if (await server.waitForExecuted(retrieved, SLICE)) return;
+    const status = await server.replicaStatus();
+    if (status?.sqlThread !== 'running') throw new Error(`its applier has stopped (${status?.sqlError || 'no error'})`);
     const now = await server.executed();
-    if (now === applied && isSingle(beyond(retrieved, now)) && (await server.lacksRest())) return;
+    if (now === applied && (await server.isIdle())) return;
     applied = now;
   }
   throw new StillApplying([applied, retrieved].join());
-}
-
-function isSingle(gtids: string): boolean {
-  return /^[^:,]+:\d+$/.test(gtids);
 }

@@ -9,8 +9,6 @@ export interface Dialect {
   readonly name: string;
   /** Whether `super_read_only` exists; without it accounts with SUPER write through `read_only`. */
   readonly superReadOnly: boolean;
-  /** Whether `retrieved` counts a transaction of which only the beginning has come. */
-  readonly retrievesParts: boolean;
   /** The variable that says after how many silent seconds a replica gives its source's connection up. */
   readonly netTimeout: string;
   /** At most one row: that of the default channel. */

@@ -24,17 +24,12 @@ export async function follow(session: Session, dialect: Dialect, source: Address
   // Only a writable server is fenced: on 5.6 fencing cuts all clients, and a new primary must not cost every secondary its readers.
   if (!(await isFenced(session, dialect))) await fence(session, dialect);
   if (await follows(session, dialect, source)) return;
-  const told = await isTold(session, dialect, source);
   await stopThreads(session, dialect.stop);
-  if (!told) await changeSource(session, dialect, source);
-  await session.run(dialect.start);
-  await untilRunning(session, dialect, source);
-}
-
-async function changeSource(session: Session, dialect: Dialect, source: Address): Promise<void> {
   await session.run(`SET GLOBAL ${dialect.netTimeout} = ${NET_TIMEOUT_SECONDS}`);
   const { user, password } = session.account;
   await session.run(dialect.changeSource, [source.host, source.port, user, password], { secret: true });
+  await session.run(dialect.start);
+  await untilRunning(session, dialect, source);
 }
 
 /**
@@ -114,35 +109,22 @@ async function restartReceiver(session: Session, dialect: Dialect): Promise<void
 }
 
 async function follows(session: Session, dialect: Dialect, source: Address): Promise<boolean> {
-  const status = await replicaStatus(session, dialect);
-  return status !== null && isRunning(status, source) && (await isTold(session, dialect, source));
-}
-
-/**
- * Whether it was told by us to follow `source`, and nothing that we could tell it would help. Told again, a replica whose threads are stopped throws
- * away what it has received and not applied.
- */
-async function isTold(session: Session, dialect: Dialect, { host, port }: Address): Promise<boolean> {
   const [row] = await session.run(dialect.status);
-  if (!row || sourceUser(row) !== session.account.user || Number(row.Auto_Position) !== 1) return false;
-  const status = toReplicaStatus(row);
-  if (status.source.host !== host || status.source.port !== port || !UNHEARD.includes(status.ioErrno)) return false;
+  if (!row || !isRunning(toReplicaStatus(row), source) || sourceUser(row) !== session.account.user) return false;
   const [variable] = await session.run(`SELECT @@GLOBAL.${dialect.netTimeout} AS seconds`);
   return Number(variable?.seconds) === NET_TIMEOUT_SECONDS;
 }
 
-/** A receiver's errors while its source cannot be reached; 0: none. */
-const UNHEARD = [0, 2002, 2003, 2005, 2006, 2013];
-
-/** In 5.6 each thread of replication says what it does in the list of processes. */
-export async function lacksRest(session: Session, dialect: Dialect): Promise<boolean> {
-  if (!dialect.retrievesParts) return false;
+/** By what each thread of replication says that it does. SHOW REPLICA STATUS knows of the coordinator only, which has read all while workers still apply. */
+export async function isIdle(session: Session): Promise<boolean> {
   const threads = (await session.run('SHOW PROCESSLIST')).filter(row => row.User === 'system user');
-  return threads.every(row => RECEIVES.test(text(row.State)) || WAITS.test(text(row.State)));
+  const appliers = threads.map(row => text(row.State)).filter(state => !RECEIVES.test(state));
+  return appliers.length > 0 && appliers.every(state => WAITS.test(state));
 }
 
-const RECEIVES = /\bmaster\b/i;
-const WAITS = /^(Slave has read all relay log|Waiting for an event from Coordinator)/;
+const WAITS = /^((Slave|Replica) has read all relay log|Waiting for an event from Coordinator)/;
+const RECEIVES =
+  /^(Waiting for (master|source) to|Connecting|Checking|Registering|Requesting|Queueing|Waiting to reconnect|Reconnecting)/;
 
 /** Twice in a row, because a source may refuse what the replica asks for after the thread has said that it runs. */
 async function untilRunning(session: Session, dialect: Dialect, source: Address): Promise<void> {

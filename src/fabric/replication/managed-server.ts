@@ -3,7 +3,7 @@ import { endClients, fence, unfence } from './fencing.js';
 import {
   follow,
   forgetSource,
-  lacksRest,
+  isIdle,
   replicaStatus,
   semiSync,
   setSemiSync,
@@ -99,8 +99,8 @@ export class MysqlServer implements ManagedServer {
     await this.#session.run(this.#dialect.startApplying);
   }
 
-  lacksRest(): Promise<boolean> {
-    return lacksRest(this.#session, this.#dialect);
+  isIdle(): Promise<boolean> {
+    return isIdle(this.#session);
   }
 
   forgetSource(): Promise<void> {

@@ -6,7 +6,6 @@
 export const mysql56 = {
   name: 'MySQL 5.6',
   superReadOnly: false,
-  retrievesParts: true,
   netTimeout: 'slave_net_timeout',
   status: 'SHOW SLAVE STATUS',
   start: 'START SLAVE',
@@ -22,7 +21,6 @@ export const mysql56 = {
 export const mysql57 = {
   name: 'MySQL 5.7',
   superReadOnly: true,
-  retrievesParts: false,
   netTimeout: 'slave_net_timeout',
   status: "SHOW SLAVE STATUS FOR CHANNEL ''",
   start: "START SLAVE FOR CHANNEL ''",

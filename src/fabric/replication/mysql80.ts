@@ -4,7 +4,6 @@
 export const mysql80 = {
   name: 'MySQL 8.0.26+',
   superReadOnly: true,
-  retrievesParts: false,
   netTimeout: 'replica_net_timeout',
   status: "SHOW REPLICA STATUS FOR CHANNEL ''",
   start: "START REPLICA FOR CHANNEL ''",

@@ -78,7 +78,7 @@ export interface ManagedServer {
 
   /**
    * Follow `source` with auto-positioning and the `[servers]` account, and wait until both threads run. Read-only is switched on first.
-   * Nothing is interrupted when it follows `source` already, and nothing that was received from it is thrown away. Rejects with `REPLICA_IO_ERROR` or `REPLICA_SQL_ERROR` and the thread's own words
+   * Nothing is interrupted when it follows `source` already; else what it has received and not applied is thrown away. Rejects with `REPLICA_IO_ERROR` or `REPLICA_SQL_ERROR` and the thread's own words
    * when one reports an error; the replica then goes on trying where MySQL does (unreachable source, refused account).
    */
   follow(source: Address): Promise<void>;
@@ -94,10 +94,10 @@ export interface ManagedServer {
   /** Starts applying again without receiving: a promotion's candidate drains its relay log. */
   startApplying(): Promise<void>;
   /**
-   * Whether the applier waits for the rest of a transaction that was received in part: 5.6 names it in `retrieved` when its first event has come.
-   * Newer servers name whole ones only: false.
+   * Whether the applier has applied all that is there, whatever `retrieved` and `executed` say: 5.6 names a transaction of which only the beginning
+   * has come, and of a history that was discarded nothing is executed.
    */
-  lacksRest(): Promise<boolean>;
+  isIdle(): Promise<boolean>;
   /** Stops both threads and forgets the source. */
   forgetSource(): Promise<void>;
   /** Waits until all of `gtids` is applied; false when `timeout` (ms) passes first or the applier is not running. */
