@@ -40,14 +40,14 @@ export async function callNode(
   const end =
     isLong(command, args) && io.watched && !line.flags.has('json') ? follow(command, caller, watch, io) : () => {};
   try {
-    const reply = await rpc.ask(command.name, complete);
+    const reply = await rpc.ask(command.name, complete, command.acts ? 'change' : 'look');
     end();
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
     if (reply.error === '') return 0;
     io.err(`${adviceForRefusal(reply, command)}\n`);
     return 1;
   } catch (error) {
-    throw failedCall(error, `${host}:${port}`);
+    throw failedCall(error, `${host}:${port}`, command);
   } finally {
     end();
     watch.close();
@@ -61,7 +61,11 @@ function isLong({ params }: CliCommand, args: readonly XmlRpcValue[]): boolean {
 }
 
 function follow({ name }: CliCommand, { user = '' }: { readonly user?: string | undefined }, rpc: FabricRpc, io: Io) {
-  return showSteps({ askedBy: askedBy(name, { user }), look: () => rpc.ask('event.under_way', []), show: io.err });
+  return showSteps({
+    askedBy: askedBy(name, { user }),
+    look: () => rpc.ask('event.under_way', [], 'look'),
+    show: io.err,
+  });
 }
 
 /** A node's own configuration has its certificate: that is as good as any name in it, for the node may well be called as 127.0.0.1. */

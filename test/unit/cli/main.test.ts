@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -202,6 +205,23 @@ describe('what goes wrong says what to do next', () => {
     );
     expect(status).toBe(1);
     expect(err).toContain("Is the node running? 'mysqlfabric manage start' starts one;");
+  });
+
+  it.each([
+    [400, /^mysqlfabric: The Fabric node refused group\.create: .*\nIts account is/],
+    [403, /^mysqlfabric: The Fabric node refused group\.create: .*\nAnother user may call it/],
+    [404, /^mysqlfabric: No Fabric node answered group\.create: .*\nIs that a Fabric node\?/],
+    [500, /^mysqlfabric: The Fabric node refused group\.create: .*\nThe node failed at it: its log says why\./],
+  ])('an answer with HTTP %d', async (code, sentences) => {
+    const http = createServer((_request, response) => response.writeHead(code).end()).listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const { port } = http.address() as AddressInfo;
+    const { status, err } = await called(
+      `group create x --config good.cfg --param protocol.xmlrpc.address=127.0.0.1:${port}`,
+    );
+    http.close();
+    expect(status).toBe(1);
+    expect(err).toMatch(sentences);
   });
 
   it('a password among the arguments is refused', async () => {
