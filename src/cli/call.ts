@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { FabricRpc } from '../client/fabric-rpc.js';
 import { askedBy } from '../fabric/commands/define.js';
-import type { Config } from '../fabric/config-file.js';
+import { type Config, unfound } from '../fabric/config-file.js';
 import type { XmlRpcValue } from '../wire/xmlrpc.js';
 import { type CommandLine, lastValue } from './arguments.js';
 import type { CliCommand } from './catalogue.js';
@@ -85,7 +85,8 @@ function readSetting(key: string, path: string): Buffer {
 }
 
 /** The configured password is that of the configured user alone. */
-async function account(line: CommandLine, { caller }: Config, io: Io) {
+async function account(line: CommandLine, config: Config, io: Io) {
+  const { caller } = config;
   const user = lastValue(line, 'user') ?? caller.user;
   const file = lastValue(line, 'password_file');
   if (file !== undefined) return { user, password: readPassword(file, io) };
@@ -94,6 +95,11 @@ async function account(line: CommandLine, { caller }: Config, io: Io) {
   if (io.terminal) return { user, password: await askHidden(`Password for ${user}: `, io.terminal, io.err) };
   throw new CliError(
     `There is no password for user '${user}', and nobody to ask.`,
-    'Give it in [protocol.xmlrpc] password, MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD or --password-file.',
+    [
+      'Give it in [protocol.xmlrpc] password, MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD or --password-file.',
+      unfound(config),
+    ]
+      .join('\n')
+      .trim(),
   );
 }

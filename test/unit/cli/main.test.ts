@@ -62,6 +62,8 @@ describe('the command line', () => {
     'dump servers --config good.cfg --connector_version=0 --patterns my_group',
     'group lookup_servers --config good.cfg -- my_group',
     'server set_weight --config good.cfg 127.0.0.1:34002 0.5 --synchronous',
+    'manage.ping --config good.cfg',
+    '--config good.cfg group.lookup_servers --mode READ_ONLY my_group',
   ])('is understood: %s', async line => {
     expect(await called(line)).toEqual(pinged);
   });
@@ -88,12 +90,24 @@ describe('the command line', () => {
     ['group nothing', "There is no command 'group nothing'."],
     ['help nothing', "There is no group 'nothing'."],
     ['help group nothing', "There is no command 'group nothing'."],
+    ['nothing.here', "There is no group 'nothing'."],
+    ['group.nothing', "There is no command 'group nothing'."],
+    ['help group.nothing', "There is no command 'group nothing'."],
     ['completion fish', 'completion is for bash or zsh.'],
     ['constructor', "There is no group 'constructor'."],
   ])('leads nowhere: %s', async (line, message) => {
     const { status, err } = await called(line);
     expect(status).toBe(2);
     expect(err).toContain(`mysqlfabric: error: ${message}\nTry 'mysqlfabric help'`);
+  });
+
+  it.each([
+    ['group promote my_group --slave_id=', 'slave_id'],
+    ['group lookup_servers my_group --server-id=', 'server_id'],
+  ])('is not understood when the name of a server is empty: %s', async (line, option) => {
+    const { status, err } = await called(`${line} --config good.cfg`);
+    expect(status).toBe(2);
+    expect(err).toContain(`mysqlfabric: error: --${option} option must name a server, and is empty\n`);
   });
 
   it('sends words and options in wire order', async () => {
@@ -149,6 +163,7 @@ describe('help', () => {
     async (line, command) => {
       const { out } = await called(`help ${line}`);
       expect(out).toBe((await called(`${line} --help`)).out);
+      expect(out).toBe((await called(`help ${command.name}`)).out);
       for (const { name, doc } of command.params) {
         expect(out).toContain(name);
         expect(out).toContain(doc);
@@ -222,6 +237,14 @@ describe('what goes wrong says what to do next', () => {
     http.close();
     expect(status).toBe(1);
     expect(err).toMatch(sentences);
+  });
+
+  it.each(['group lookup_groups', 'manage start'])('no configuration file: %s', async line => {
+    const looked = `There is no configuration file: neither --config nor MYSQL2_FABRIC_CONFIG names one, and it is not in ${dir}/fabric.cfg or /etc/mysql/fabric.cfg.\n`;
+    const { status, err } = await called(line);
+    expect(status).toBe(1);
+    expect(err).toContain(looked);
+    expect((await called(`${line} --config /dev/null`)).err).not.toContain('There is no configuration file');
   });
 
   it('a password among the arguments is refused', async () => {
