@@ -28,7 +28,7 @@ export async function tearDown(config: Config, io: Io): Promise<number> {
 }
 
 /** The account on the servers of the groups is not needed. @throws CliError when there is nothing outside of a node. */
-function storedOptions({ options: given }: Config): FabricOptions {
+export function storedOptions({ options: given }: Config): FabricOptions {
   const options = complete(() => parseFabricOptions({ ...given, servers: { ...given.servers, password: 'unused' } }));
   if (options.storage.type !== 'memory') return options;
   throw new CliError(
@@ -49,6 +49,7 @@ async function attempt<T>(work: Promise<T>): Promise<T> {
 
 const messageOf = (cause: unknown) => (cause instanceof Error && cause.message !== '' ? cause.message : String(cause));
 
-function place({ type, file, address, database }: StorageOptions): string {
+/** As the sentences name it. */
+export function place({ type, file, address, database }: StorageOptions): string {
   return type === 'sqlite' ? file : `${database} on ${address}`;
 }

@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/testing/free-port.js';
-import { CliProcess } from './cli-process.js';
+import { CLI, CliProcess } from './cli-process.js';
 import { tables } from './cli-tables.js';
 
 /** The command line against a node that it runs itself; operators.test.ts has it before real servers. */
@@ -79,6 +80,43 @@ describe('the commands', () => {
     call.signal(signal);
     expect(await call.ended()).toMatchObject({ status, out: '' });
     silent.close();
+  });
+
+  it('say on Ctrl-C that the node goes on with a change', async () => {
+    let called: () => void = () => {};
+    const calls = new Promise<void>(resolve => {
+      called = resolve;
+    });
+    const silent = createServer(called).listen(0, '127.0.0.1');
+    await new Promise(resolve => silent.once('listening', resolve));
+    const { port: deaf } = silent.address() as { port: number };
+    const call = new CliProcess(['group', 'add', 'shop', `127.0.0.1:${deaf}`, '--timeout=2'], { cwd: dir, env });
+    await calls;
+    call.signal('SIGINT');
+    expect(await call.ended()).toEqual({
+      status: 130,
+      out: '',
+      err: "The node goes on with it: 'mysqlfabric event under_way' shows it while it lasts, 'mysqlfabric event log' how it ended.\n",
+    });
+    silent.close();
+  });
+
+  it('fail when their answer cannot be written', () => {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [CLI, 'help'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    expect(status).toBe(1);
+    expect(String(stderr)).toMatch(/^mysqlfabric: The answer cannot be written \(ENOSPC\)\.\nIs the disk full\?/);
+  });
+
+  it('are content with a reader who has read enough', async () => {
+    const { stdout, stderr } = spawnSync('sh', [
+      '-c',
+      `"$0" "$1" help commands | head -1; exit 0`,
+      process.execPath,
+      CLI,
+    ]);
+    expect([String(stdout).split('\n').length, String(stderr)]).toEqual([2, '']);
   });
 });
 
