@@ -19,9 +19,9 @@ export class HttpRefusal extends Error {
     super(message);
   }
 
-  /** Whether a Fabric node may say this: others answer with 404, or at greater length. */
+  /** Whether a Fabric node may say this; others, a gateway before it among them, have other words. */
   get isOfNode(): boolean {
-    return this.status >= 400 && this.status !== 404;
+    return [400, 401, 403, 413, 500, 503].includes(this.status);
   }
 }
 
@@ -30,7 +30,7 @@ export type Delivery = 'once' | 'repeatable';
 
 /** Whether the node may have carried out what a failed `post` was to bring it. */
 export function mayBeDone(error: unknown): boolean {
-  if (error instanceof HttpRefusal) return error.status < 400 || error.status === 500;
+  if (error instanceof HttpRefusal) return error.status < 400 || (error.status >= 500 && error.status !== 503);
   return (error as { unsent?: true }).unsent !== true;
 }
 
