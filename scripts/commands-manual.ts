@@ -22,10 +22,11 @@ The same commands are XML-RPC methods (\`group.add\`), procedures of the MySQL p
 
 On the command line a parameter without a default is a word, one with a default an option \`--name=value\`. One that is true or false is a flag, which turns
 its default round: \`--update_only\` is true, \`--synchronous\` false. A server is named by its uuid or as \`host:port\`.
+A command may be one word, too, \`group.add\`.
 
 A command that changes something is a procedure: it answers when everything is done, with the procedure's uuid and its steps, or with \`--synchronous\` at
 once, with the uuid alone. It exits with 0 when it is done, 1 when it failed, 2 for a command line that was not understood or for help, and 130 when it was
-interrupted; what to do next is on stderr.
+interrupted; what to do next is on stderr. An interruption does not end what the node has begun: \`event under_way\` shows it.
 `;
 
 /** Every command has these. */

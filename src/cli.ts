@@ -1,12 +1,10 @@
 #!/usr/bin/env node
+import { writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import type { DaemonMessage, Io } from './cli/io.js';
+import { type DaemonMessage, type Io, type Signal, STATUS } from './cli/io.js';
 import { main } from './cli/main.js';
 
 /** The command line tool `mysqlfabric`: this process, as the rest of it sees it. */
-
-const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
-type Signal = keyof typeof STATUS;
 
 /** One who waits for a signal gets the first; without one, or the second time, it ends the process. */
 let waiting: ((signal: Signal) => void) | undefined;
@@ -44,8 +42,16 @@ const io: Io = {
   },
 };
 
-// Whoever reads no further (`mysqlfabric ... | head`) has what they want.
-process.stdout.on('error', () => process.exit(0));
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  // Whoever reads no further (`mysqlfabric ... | head`) has what they want.
+  if (code === 'EPIPE') process.exit(0);
+  // What was asked for may be done; only its answer is lost.
+  writeSync(
+    2,
+    `mysqlfabric: The answer cannot be written (${code ?? message}).\nIs the disk full? What was asked for may have been done.\n`,
+  );
+  process.exit(1);
+});
 
 void main(process.argv.slice(2), io).then(status => {
   process.exitCode = status;

@@ -66,7 +66,7 @@ export function parseLine(argv: readonly string[], command: CliCommand | null): 
   const flags = new Set<string>();
   const values = new Map<string, string[]>();
   for (const token of tokens) {
-    if (token.kind === 'positional') words.push(token.value);
+    if (token.kind === 'positional') words.push(...(namesCommand(words) ? token.value.split('.') : [token.value]));
     if (token.kind !== 'option') continue;
     const type = Object.hasOwn(types, token.name) ? types[token.name]?.type : undefined;
     if (type === undefined) {
@@ -81,6 +81,11 @@ export function parseLine(argv: readonly string[], command: CliCommand | null): 
     }
   }
   return { words, flags, values };
+}
+
+/** The next word does: it may be `group.promote`, as commands are called on the wire and in messages. */
+function namesCommand([first, second]: readonly string[]): boolean {
+  return first === undefined || (first === 'help' && second === undefined);
 }
 
 function typesFor(command: CliCommand | null): Types {
@@ -107,7 +112,7 @@ export function lastValue(line: CommandLine, name: string): string | undefined {
 /**
  * The arguments in wire order: words for parameters without a default, options for the others; a flag is the opposite of its default. Passwords are
  * still missing.
- * @throws UsageError when there are too many words or too few.
+ * @throws UsageError when there are too many words or too few, or a server's name is empty.
  */
 export function wireArguments(command: CliCommand, line: CommandLine): XmlRpcValue[] {
   const words = line.words.slice(2);
@@ -119,6 +124,12 @@ export function wireArguments(command: CliCommand, line: CommandLine): XmlRpcVal
     if (fallback === undefined) return words.shift() ?? null;
     if (type === 'bool') return line.flags.has(name) ? !fallback : fallback;
     if (type === 'list') return line.values.get(name) ?? fallback;
-    return lastValue(line, name) ?? fallback;
+    const value = lastValue(line, name);
+    // On the wire it means "any", but here it is more likely a shell's variable that is not set.
+    if (value === '' && NAMES_SERVER.has(name))
+      throw new UsageError(`--${name} option must name a server, and is empty`, command);
+    return value ?? fallback;
   });
 }
+
+const NAMES_SERVER: ReadonlySet<string> = new Set(['slave_id', 'server_id']);

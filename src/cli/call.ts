@@ -2,12 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { FabricRpc } from '../client/fabric-rpc.js';
 import { askedBy } from '../fabric/commands/define.js';
-import type { Config } from '../fabric/config-file.js';
+import { type Config, unfound } from '../fabric/config-file.js';
+import type { DecodedReply } from '../wire/reply.js';
 import type { XmlRpcValue } from '../wire/xmlrpc.js';
 import { type CommandLine, lastValue } from './arguments.js';
 import type { CliCommand } from './catalogue.js';
 import { adviceForRefusal, CliError, failedCall } from './failure.js';
-import type { Io } from './io.js';
+import { TOOL } from './help.js';
+import { type Io, type Signal, STATUS } from './io.js';
 import { readPassword, withSecrets } from './new-password.js';
 import { formatJson, formatReply } from './output.js';
 import { askHidden } from './prompt.js';
@@ -40,19 +42,41 @@ export async function callNode(
   const end =
     isLong(command, args) && io.watched && !line.flags.has('json') ? follow(command, caller, watch, io) : () => {};
   try {
-    const reply = await rpc.ask(command.name, complete);
+    const answer = rpc.ask(command.name, complete, command.acts ? 'change' : 'look');
+    const reply = await (command.kind === 'procedure' ? orSignal(answer, io) : answer);
     end();
+    if (typeof reply === 'string') return leave(reply, io);
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
-    if (reply.error === '') return 0;
+    if (reply.error === '') return command.name === 'manage.stop' ? stopped(config, io) : 0;
     io.err(`${adviceForRefusal(reply, command)}\n`);
     return 1;
   } catch (error) {
-    throw failedCall(error, `${host}:${port}`);
+    throw failedCall(error, `${host}:${port}`, command);
   } finally {
     end();
     watch.close();
     rpc.close();
   }
+}
+
+/** The answer is no longer waited for, once the operator has gone. */
+async function orSignal(answer: Promise<DecodedReply>, io: Io): Promise<DecodedReply | Signal> {
+  answer.catch(() => {});
+  return Promise.race([answer, io.signal()]);
+}
+
+function leave(signal: Signal, io: Io): number {
+  io.err(
+    `The node goes on with it: '${TOOL} event under_way' shows it while it lasts, '${TOOL} event log' how it ended.\n`,
+  );
+  return STATUS[signal];
+}
+
+async function stopped(config: Config, io: Io): Promise<number> {
+  const left = await (await import('./until-stopped.js')).untilStopped(config);
+  if (left === undefined) return 0;
+  io.err(`The node has been told to stop, and still has ${left}: its log says what it is at.\n`);
+  return 1;
 }
 
 /** A change that is waited for. */
@@ -61,7 +85,11 @@ function isLong({ params }: CliCommand, args: readonly XmlRpcValue[]): boolean {
 }
 
 function follow({ name }: CliCommand, { user = '' }: { readonly user?: string | undefined }, rpc: FabricRpc, io: Io) {
-  return showSteps({ askedBy: askedBy(name, { user }), look: () => rpc.ask('event.under_way', []), show: io.err });
+  return showSteps({
+    askedBy: askedBy(name, { user }),
+    look: () => rpc.ask('event.under_way', [], 'look'),
+    show: io.err,
+  });
 }
 
 /** A node's own configuration has its certificate: that is as good as any name in it, for the node may well be called as 127.0.0.1. */
@@ -81,7 +109,8 @@ function readSetting(key: string, path: string): Buffer {
 }
 
 /** The configured password is that of the configured user alone. */
-async function account(line: CommandLine, { caller }: Config, io: Io) {
+async function account(line: CommandLine, config: Config, io: Io) {
+  const { caller } = config;
   const user = lastValue(line, 'user') ?? caller.user;
   const file = lastValue(line, 'password_file');
   if (file !== undefined) return { user, password: readPassword(file, io) };
@@ -90,6 +119,11 @@ async function account(line: CommandLine, { caller }: Config, io: Io) {
   if (io.terminal) return { user, password: await askHidden(`Password for ${user}: `, io.terminal, io.err) };
   throw new CliError(
     `There is no password for user '${user}', and nobody to ask.`,
-    'Give it in [protocol.xmlrpc] password, MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD or --password-file.',
+    [
+      'Give it in [protocol.xmlrpc] password, MYSQL2_FABRIC_PROTOCOL_XMLRPC_PASSWORD or --password-file.',
+      unfound(config),
+    ]
+      .join('\n')
+      .trim(),
   );
 }

@@ -4,10 +4,12 @@ import type { Command } from '../fabric/commands/define.js';
 
 /** What can be called: the node's commands and those that run here, all from the same kind of object. */
 
-export interface CliCommand extends Pick<Command, 'name' | 'doc' | 'params'> {
+export interface CliCommand extends Pick<Command, 'name' | 'doc' | 'params' | 'kind' | 'acts'> {
   /** The columns of its answer; null: it runs in this process. */
   readonly sets: Command['sets'] | null;
 }
+
+const HERE = { sets: null, kind: 'read', acts: true } as const;
 
 /** What runs in this process; `main.ts` knows how. */
 const LOCAL_COMMANDS = [
@@ -22,19 +24,19 @@ const LOCAL_COMMANDS = [
         doc: 'Run it in the background: answer when it has started. [logging] url must be a file.',
       },
     ],
-    sets: null,
+    ...HERE,
   },
   {
     name: 'manage.setup',
     doc: 'Make the state store that [storage] names, or bring its tables up to date, with a user who may do everything.',
     params: [],
-    sets: null,
+    ...HERE,
   },
   {
     name: 'manage.teardown',
     doc: 'Remove the tables of the state store with all groups that they hold. MySQL servers stay as they are.',
     params: [],
-    sets: null,
+    ...HERE,
   },
 ] as const satisfies readonly CliCommand[];
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../fabric/config-file.js';
 import { CliError, unwritableLog } from './failure.js';
 import { TOOL } from './help.js';
-import type { DaemonMessage, Io } from './io.js';
+import { type DaemonMessage, type Io, STATUS } from './io.js';
 
 /** `manage start --daemonize`: the same tool again as a process of its own, and this one waits until it has started, or says why not. */
 
@@ -41,7 +41,7 @@ export async function startDaemon(config: Config, io: Io, argv: readonly string[
   await end(child);
   if (outcome === 'late')
     throw new CliError('The node did not start in time.', `Its log ${file} says what it waits for.`);
-  if ('signal' in outcome) return outcome.signal === 'SIGINT' ? 130 : 143;
+  if ('signal' in outcome) return STATUS[outcome.signal];
   if (outcome.said !== '') {
     io.err(outcome.said);
     return 1;

@@ -1,5 +1,5 @@
 import { FabricError } from '../client/errors.js';
-import { HttpRefusal } from '../client/rpc-endpoint.js';
+import { HttpRefusal, mayBeDone } from '../client/rpc-endpoint.js';
 import type { DecodedReply } from '../wire/reply.js';
 import { XmlRpcFault } from '../wire/xmlrpc.js';
 import { type CliCommand, typed } from './catalogue.js';
@@ -41,10 +41,18 @@ const BY_KIND: Readonly<Record<string, string>> = {
 };
 
 /** For a call that got no answer, in the words of the endpoint's error. */
-export function failedCall(error: unknown, node: string): CliError {
+export function failedCall(error: unknown, node: string, { kind }: Pick<CliCommand, 'kind'>): CliError {
   if (!(error instanceof FabricError)) throw error;
-  return new CliError(error.message, adviceForCause(error.cause, node), { cause: error });
+  const { cause } = error;
+  const inDoubt = kind === 'procedure' && error.code === 'FABRIC_UNREACHABLE' && mayBeDone(cause);
+  return new CliError(error.message, `${adviceForCause(cause, node)}${inDoubt ? `\n${IN_DOUBT}` : ''}`, {
+    cause: error,
+  });
 }
+
+const IN_DOUBT =
+  `The change may be under way or done; what the node had begun as it ended, it goes on with at its next start. ` +
+  `'${TOOL} event under_way' shows what is under way, '${TOOL} event log' what became of it.`;
 
 function adviceForCause(cause: unknown, node: string): string {
   if (cause instanceof HttpRefusal) return BY_HTTP_STATUS[cause.status] ?? NOT_A_NODE;
@@ -62,6 +70,7 @@ const BY_HTTP_STATUS: Readonly<Record<number, string>> = {
   400: ACCOUNT,
   401: ACCOUNT,
   403: 'Another user may call it: --user.',
+  500: 'The node failed at it: its log says why.',
   503: 'So many wrong passwords of this user came from this machine that it has to wait: try again in some seconds.',
 };
 
@@ -70,10 +79,13 @@ const unknownHost = (node: string) => `Is the host name of ${node} right? ${ADDR
 const untrusted = (node: string) =>
   `Whose certificate does ${node} have? [protocol.xmlrpc] ssl_ca names the file with those that are trusted.`;
 
+const ended = () => 'The node has ended, or it ended the call, or the network did; its log says more.';
+
 const BY_CODE: Readonly<Record<string, (node: string) => string>> = {
   ECONNREFUSED: node =>
     `Is the node running? '${TOOL} manage start' starts one; it is looked for on ${node}. ${ADDRESS_ADVICE}`,
-  ECONNRESET: () => 'The node has ended, or it ended the call; its log says why.',
+  ECONNRESET: ended,
+  EPIPE: ended,
   EPROTO: node => `Does ${node} speak HTTPS? It is spoken where [protocol.xmlrpc] has ssl_ca or ssl_cert.`,
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,
@@ -83,7 +95,6 @@ const BY_CODE: Readonly<Record<string, (node: string) => string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: node => `The certificate of ${node} is for another name. ${ADDRESS_ADVICE}`,
   ENOTFOUND: unknownHost,
   EAI_AGAIN: unknownHost,
-  ETIMEDOUT: node =>
-    `The node on ${node} did not answer in time; a change may still be under way there. '${TOOL} manage ping' tells whether it lives.`,
+  ETIMEDOUT: node => `The node on ${node} did not answer in time. '${TOOL} manage ping' tells whether it lives.`,
   FABRIC_BAD_MESSAGE: () => NOT_A_NODE,
 };

@@ -1,4 +1,4 @@
-import { type Config, loadConfig } from '../fabric/config-file.js';
+import { type Config, loadConfig, unfound } from '../fabric/config-file.js';
 import { ConfigError } from '../fabric/config-ini.js';
 import { type CommandLine, parseLine, UsageError, wireArguments } from './arguments.js';
 import { callNode } from './call.js';
@@ -50,8 +50,15 @@ async function carryOut(argv: readonly string[], { words: [group = '', name] }: 
   });
   if (command.sets !== null) return callNode(command, args, line, config, io);
   if (line.flags.has('daemonize')) return (await import('./daemon.js')).startDaemon(config, io, argv);
-  return (await LOCAL[command.name as LocalCommand]())(config, io);
+  const work = await LOCAL[command.name as LocalCommand]();
+  return work(config, io).catch(error => {
+    if (error instanceof ConfigError)
+      throw new CliError(error.message, `${EXAMPLE}\n${unfound(config)}`.trim(), { cause: error });
+    throw error;
+  });
 }
+
+const EXAMPLE = 'examples/fabric.cfg of the package shows every setting.';
 
 /** Loaded when needed: whoever only calls a node does without its parts. */
 const LOCAL: Readonly<Record<LocalCommand, () => Promise<(config: Config, io: Io) => Promise<number>>>> = {
@@ -74,6 +81,6 @@ function failed(error: unknown, io: Io): number {
   const message = error instanceof Error ? error.message : String(error);
   io.err(`${TOOL}: ${message}\n`);
   if (error instanceof CliError) io.err(`${error.advice}\n`);
-  if (error instanceof ConfigError) io.err(`examples/fabric.cfg of the package shows every setting.\n`);
+  if (error instanceof ConfigError) io.err(`${EXAMPLE}\n`);
   return 1;
 }

@@ -8,7 +8,8 @@ import type { CliCommand } from './catalogue.js';
 export function formatReply(reply: DecodedReply, command: CliCommand): string {
   const head = `Fabric UUID:  ${printable(reply.fabricUuid)}\nTime-To-Live: ${reply.ttl}\n\n`;
   if (reply.error !== '') return `${head}${reply.error.split('\n').map(printable).join('\n')}\n\n`;
-  const tables = reply.resultSets.map(set => `${formatTable(set, declaredFor(set, command))}\n`);
+  const openEnded = OPEN_ENDED.has(command.name);
+  const tables = reply.resultSets.map(set => `${formatTable(set, declaredFor(set, command), openEnded)}\n`);
   return `${head}${tables.join('')}\n`;
 }
 
@@ -23,16 +24,22 @@ export function formatJson({ fabricUuid, ttl, error, resultSets }: DecodedReply)
   return `${JSON.stringify({ fabric_uuid: fabricUuid, ttl, error: error === '' ? null : error, results }, null, 2)}\n`;
 }
 
-/** Columns as wide as their widest cell, right-aligned; one blank between them. */
-function formatTable({ columns, rows }: DecodedResultSet, declared: readonly { readonly type: ColumnType }[]): string {
+/** The original's tool has no captures of these, and their last column is sentences, which right-aligned would fill a terminal with blanks. */
+const OPEN_ENDED: ReadonlySet<string> = new Set(['event.log', 'event.under_way', 'group.why', 'manage.help']);
+
+type Declared = readonly { readonly type: ColumnType }[];
+
+/** Columns as wide as their widest cell, right-aligned; one blank between them. @param openEnded the last one begins at its left, without a width. */
+function formatTable({ columns, rows }: DecodedResultSet, declared: Declared, openEnded: boolean): string {
   const cells = rows.map(row => row.map((cell, index) => formatCell(cell, declared[index]?.type)));
   const names = columns.map(printable);
+  const last = openEnded ? names.length - 1 : names.length;
   const widths = names.map((name, index) =>
-    cells.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), name.length),
+    (index < last ? cells : []).reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), name.length),
   );
   const rule = widths.map(width => '-'.repeat(width));
   return [names, rule, ...cells]
-    .map(row => `${row.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(' ')}\n`)
+    .map(row => `${row.map((cell, index) => (index < last ? cell.padStart(widths[index] ?? 0) : cell)).join(' ')}\n`)
     .join('');
 }
 

@@ -5,6 +5,7 @@ import { CliError } from './failure.js';
 import { TOOL } from './help.js';
 import type { Io } from './io.js';
 import { openLog } from './log.js';
+import { storeFailure } from './store-failure.js';
 
 /** `manage start`: a node in this process, until a signal or `manage stop` ends it. */
 
@@ -36,9 +37,13 @@ async function start(fabric: Fabric, log: Log): Promise<void> {
     const { code = '', message } = cause as NodeJS.ErrnoException;
     if (code === 'ABORT_ERR') return log.info(message);
     log.error(`The node could not start: ${message}`);
-    throw new CliError(`The node could not start: ${message}`, ADVICE[code] ?? 'The log has the details.', { cause });
+    const failure = storeFailure(cause) ?? { message, advice: ADVICE[code] ?? adviceFor(message) };
+    throw new CliError(`The node could not start: ${failure.message}`, failure.advice, { cause });
   }
 }
+
+const adviceFor = (message: string) =>
+  message.includes('manage setup') ? `'${TOOL} help manage setup' explains it.` : 'The log may have more.';
 
 const STOOD_DOWN =
   'The other one looks after the groups. If it was started by mistake, stop it and start this one again.';

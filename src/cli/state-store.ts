@@ -7,6 +7,7 @@ import { TOOL } from './help.js';
 import type { Io } from './io.js';
 import { newPassword } from './new-password.js';
 import { Interrupted } from './prompt.js';
+import { STORE_PLACE, storeFailure } from './store-failure.js';
 
 /** `manage setup` and `manage teardown`: the state store without a node. */
 
@@ -20,14 +21,15 @@ export async function setUp(config: Config, io: Io): Promise<number> {
 
 export async function tearDown(config: Config, io: Io): Promise<number> {
   const { storage } = storedOptions(config);
-  await attempt(teardownStorage(storage));
+  if (!(await attempt(teardownStorage(storage))))
+    throw new CliError(`There is no state store: ${place(storage)}.`, STORE_PLACE);
   io.out(`The state store is removed: ${place(storage)}.\n`);
   return 0;
 }
 
-/** @throws CliError when there is nothing outside of a node. */
-function storedOptions(config: Config): FabricOptions {
-  const options = complete(() => parseFabricOptions(config.options));
+/** The account on the servers of the groups is not needed. @throws CliError when there is nothing outside of a node. */
+export function storedOptions({ options: given }: Config): FabricOptions {
+  const options = complete(() => parseFabricOptions({ ...given, servers: { ...given.servers, password: 'unused' } }));
   if (options.storage.type !== 'memory') return options;
   throw new CliError(
     'The state is kept in the memory of the node that runs.',
@@ -35,16 +37,19 @@ function storedOptions(config: Config): FabricOptions {
   );
 }
 
-async function attempt(work: Promise<void>): Promise<void> {
+async function attempt<T>(work: Promise<T>): Promise<T> {
   try {
-    await work;
+    return await work;
   } catch (cause) {
     if (cause instanceof CliError || cause instanceof Interrupted) throw cause;
-    const message = cause instanceof Error && cause.message !== '' ? cause.message : String(cause);
-    throw new CliError(`The state store: ${message}`, 'Where it is, and its account, is said in [storage].', { cause });
+    const { message, advice } = storeFailure(cause) ?? { message: messageOf(cause), advice: STORE_PLACE };
+    throw new CliError(`The state store: ${message}`, advice, { cause });
   }
 }
 
-function place({ type, file, address, database }: StorageOptions): string {
+const messageOf = (cause: unknown) => (cause instanceof Error && cause.message !== '' ? cause.message : String(cause));
+
+/** As the sentences name it. */
+export function place({ type, file, address, database }: StorageOptions): string {
   return type === 'sqlite' ? file : `${database} on ${address}`;
 }

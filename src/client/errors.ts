@@ -3,7 +3,7 @@ import type { RequestMode } from './route.js';
 
 /**
  * - `FABRIC_NO_SERVER`: no server of the group could take the statement until the deadline
- * - `FABRIC_UNREACHABLE`: no Fabric node answered, and no topology is known yet
+ * - `FABRIC_UNREACHABLE`: no Fabric node answered, or each refused the call, and no topology is known yet
  * - `FABRIC_COMMAND_FAILED`: the Fabric node refused the command; the message is the node's
  * - `FABRIC_TIMEOUT`: a bounded wait of the client passed its bound
  * - `FABRIC_QUEUE_LIMIT`: all connections are busy and no more callers may wait (`queueLimit`, `waitForConnections: false`)

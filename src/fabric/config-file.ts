@@ -21,6 +21,8 @@ import type { FabricNodeOptions, OptionError } from './options.js';
 export interface Config {
   /** The file that was read; null: none. */
   readonly file: string | null;
+  /** Where one was looked for that was not named. */
+  readonly usualFiles: readonly string[];
   /** For createFabric, which checks that nothing is missing. */
   readonly options: FabricNodeOptions;
   /** Where and as whom to call the node. */
@@ -86,6 +88,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const sections = new Set([...(ini?.sections ?? []), ...[...given.values()].map(({ section }) => section)]);
   return {
     file: path,
+    usualFiles: usualFiles(sources),
     options: nodeOptions(values, sections),
     caller: callerOf(values),
     logging: loggingOf(values, ini, path === null ? sources.cwd : dirname(path)),
@@ -93,10 +96,20 @@ export function loadConfig(sources: ConfigSources): Config {
   };
 }
 
-function findFile({ file, env, cwd }: ConfigSources): string | null {
-  const named = file ?? (env[CONFIG_VARIABLE] || undefined);
-  if (named !== undefined) return resolve(cwd, named);
-  return USUAL_FILES.map(usual => resolve(cwd, usual)).find(usual => existsSync(usual)) ?? null;
+function findFile(sources: ConfigSources): string | null {
+  const named = sources.file ?? (sources.env[CONFIG_VARIABLE] || undefined);
+  if (named !== undefined) return resolve(sources.cwd, named);
+  return usualFiles(sources).find(usual => existsSync(usual)) ?? null;
+}
+
+function usualFiles({ cwd }: ConfigSources): readonly string[] {
+  return USUAL_FILES.map(usual => resolve(cwd, usual));
+}
+
+/** What to say with a setting that is missing: maybe the file was not found that has it. */
+export function unfound({ file, usualFiles }: Pick<Config, 'file' | 'usualFiles'>): string {
+  if (file !== null) return '';
+  return `There is no configuration file: neither --config nor ${CONFIG_VARIABLE} names one, and it is not in ${usualFiles.join(' or ')}.`;
 }
 
 function readText(path: string, what: string): string {

@@ -9,6 +9,9 @@ import { until } from './cluster.js';
 const ROOT = join(import.meta.dirname, '../..');
 const { bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { bin: { mysqlfabric: string } };
 
+/** The program's file. */
+export const CLI = join(ROOT, bin.mysqlfabric);
+
 interface Surroundings {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -22,7 +25,7 @@ export class CliProcess {
   readonly #closed: Promise<unknown[]>;
 
   constructor(words: readonly string[], { cwd, env = {} }: Surroundings) {
-    this.#child = spawn(process.execPath, [join(ROOT, bin.mysqlfabric), ...words], {
+    this.#child = spawn(process.execPath, [CLI, ...words], {
       cwd,
       env: { PATH: process.env.PATH ?? '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

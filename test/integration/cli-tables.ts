@@ -9,31 +9,33 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** The tables of an output, each cell right-aligned in its column, with nothing else in it. */
-export function tables(out: string): Table[] {
+/** The tables of an output, each cell right-aligned in its column, with nothing else in it. @param openEnded the last column is sentences. */
+export function tables(out: string, openEnded = false): Table[] {
   const [, rest] = /^Fabric UUID: {2}[0-9a-f-]{36}\nTime-To-Live: \d+\n\n([\s\S]*)\n$/.exec(out) ?? [];
   if (rest === undefined) throw new Error(`no such layout: ${JSON.stringify(out)}`);
   return rest
     .split('\n\n')
     .filter(part => part !== '')
-    .map(part => table(part.split('\n')));
+    .map(part => table(part.split('\n'), openEnded));
 }
 
-function table([header = '', rule = '', ...rows]: readonly string[]): Table {
+function table([header = '', rule = '', ...rows]: readonly string[], openEnded: boolean): Table {
   expect(rule).toMatch(/^-+( -+)*$/);
   const widths = rule.split(' ').map(({ length }) => length);
+  const isOpen = (index: number) => openEnded && index === widths.length - 1;
   const cells = (row: string): string[] => {
     let at = 0;
-    const found = widths.map(width => {
-      const cell = row.slice(at, at + width).trim();
+    const found = widths.map((width, index) => {
+      const cell = isOpen(index) ? row.slice(at) : row.slice(at, at + width).trim();
       at += width + 1;
       return cell;
     });
-    expect(found.map((cell, index) => cell.padStart(widths[index] ?? 0)).join(' ')).toBe(row);
+    expect(found.map((cell, index) => (isOpen(index) ? cell : cell.padStart(widths[index] ?? 0))).join(' ')).toBe(row);
     return found;
   };
   const all = [header, ...rows].map(cells);
-  expect(widths).toEqual(widths.map((_, index) => Math.max(...all.map(row => row[index]?.length ?? 0))));
+  const wide = (index: number) => (isOpen(index) ? all.slice(0, 1) : all).map(row => row[index]?.length ?? 0);
+  expect(widths).toEqual(widths.map((_, index) => Math.max(...wide(index))));
   const [columns = [], ...body] = all;
   return { columns, rows: body };
 }

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/testing/free-port.js';
-import { CliProcess } from './cli-process.js';
+import { CLI, CliProcess } from './cli-process.js';
 import { tables } from './cli-tables.js';
 
 /** The command line against a node that it runs itself; operators.test.ts has it before real servers. */
@@ -25,6 +26,7 @@ beforeAll(async () => {
   port = await freePort();
   dir = mkdtempSync(join(tmpdir(), 'fabric-cli-'));
   writeFileSync(join(dir, 'fabric.cfg'), CONFIG);
+  writeFileSync(join(dir, 'nobody.cfg'), '[servers]\npassword = x\n');
   env = { MYSQL2_FABRIC_PROTOCOL_XMLRPC_ADDRESS: `127.0.0.1:${port}` };
   node = new CliProcess(['manage', 'start'], { cwd: dir, env });
   await node.says(/Listening for XML-RPC/);
@@ -78,6 +80,43 @@ describe('the commands', () => {
     call.signal(signal);
     expect(await call.ended()).toMatchObject({ status, out: '' });
     silent.close();
+  });
+
+  it('say on Ctrl-C that the node goes on with a change', async () => {
+    let called: () => void = () => {};
+    const calls = new Promise<void>(resolve => {
+      called = resolve;
+    });
+    const silent = createServer(called).listen(0, '127.0.0.1');
+    await new Promise(resolve => silent.once('listening', resolve));
+    const { port: deaf } = silent.address() as { port: number };
+    const call = new CliProcess(['group', 'add', 'shop', `127.0.0.1:${deaf}`, '--timeout=2'], { cwd: dir, env });
+    await calls;
+    call.signal('SIGINT');
+    expect(await call.ended()).toEqual({
+      status: 130,
+      out: '',
+      err: "The node goes on with it: 'mysqlfabric event under_way' shows it while it lasts, 'mysqlfabric event log' how it ended.\n",
+    });
+    silent.close();
+  });
+
+  it('fail when their answer cannot be written', () => {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [CLI, 'help'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    expect(status).toBe(1);
+    expect(String(stderr)).toMatch(/^mysqlfabric: The answer cannot be written \(ENOSPC\)\.\nIs the disk full\?/);
+  });
+
+  it('are content with a reader who has read enough', async () => {
+    const { stdout, stderr } = spawnSync('sh', [
+      '-c',
+      `"$0" "$1" help commands | head -1; exit 0`,
+      process.execPath,
+      CLI,
+    ]);
+    expect([String(stdout).split('\n').length, String(stderr)]).toEqual([2, '']);
   });
 });
 
@@ -150,6 +189,25 @@ describe('manage start', () => {
       /\[logging\] url/,
     ],
     [
+      'a store that cannot be opened',
+      () => ({ MYSQL2_FABRIC_STORAGE_TYPE: 'sqlite', MYSQL2_FABRIC_STORAGE_FILE: dir }),
+      /The file \S+ of the state store cannot be opened: this user may not .*\nWhere it is, .*\[storage\]/,
+    ],
+    [
+      'a store below what is no folder',
+      () => ({ MYSQL2_FABRIC_STORAGE_TYPE: 'sqlite', MYSQL2_FABRIC_STORAGE_FILE: '/dev/null/x/fabric.sqlite' }),
+      /The node could not start: ENOTDIR.*\nWhere it is, .*\[storage\]/,
+    ],
+    [
+      'a store without anybody who may call it',
+      () => ({
+        MYSQL2_FABRIC_CONFIG: 'nobody.cfg',
+        MYSQL2_FABRIC_STORAGE_TYPE: 'sqlite',
+        MYSQL2_FABRIC_STORAGE_FILE: join(dir, 'nobody.sqlite'),
+      }),
+      /No user may call all commands.*\n'mysqlfabric help manage setup' explains it\./,
+    ],
+    [
       'a wrong value',
       () => ({ MYSQL2_FABRIC_CONNECTOR_TTL: 'x' }),
       /CONNECTOR_TTL: \[connector\] ttl must be a number/,
@@ -171,6 +229,37 @@ describe('the state store', () => {
     const settings = Object.entries(storage).map(([key, value]) => [`MYSQL2_FABRIC_STORAGE_${key}`, value]);
     return await new CliProcess(words.split(' '), { cwd: dir, env: Object.fromEntries(settings) }).ended();
   };
+
+  it('is not torn down under a node that runs, nor used by two; where there is none the tool says so', async () => {
+    const storage = { TYPE: 'sqlite', FILE: join(dir, 'used.sqlite') };
+    const none = await run('manage teardown', storage);
+    expect(none).toMatchObject({ status: 1, out: '' });
+    expect(none.err).toMatch(/There is no state store: .*used\.sqlite\.\n.*\[storage\]/);
+    expect(existsSync(storage.FILE)).toBe(false);
+    const words = (command: string) => [
+      ...command.split(' '),
+      ...['--param', 'storage.type=sqlite', '--param', `storage.file=${storage.FILE}`],
+      ...['--param', 'protocol.xmlrpc.address=127.0.0.1:0'],
+    ];
+    const process = new CliProcess(words('manage start'), { cwd: dir });
+    others.push(process);
+    await process.says(/Listening/);
+    for (const command of ['manage teardown', 'manage start']) {
+      const { status, out, err } = await new CliProcess(words(command), { cwd: dir }).ended();
+      expect({ status, out }).toEqual({ status: 1, out: '' });
+      expect(err).toMatch(/Another node uses the state store .*\nStop that node first: 'mysqlfabric manage stop'\./);
+    }
+    process.signal('SIGTERM');
+    expect(await process.ended()).toMatchObject({ status: 0 });
+    expect(await run('manage teardown', storage)).toMatchObject({ status: 0, err: '' });
+  });
+
+  it('needs no account on the servers of the groups', async () => {
+    writeFileSync(join(dir, 'store.cfg'), '[protocol.xmlrpc]\npassword = x\n');
+    const storage = { TYPE: 'sqlite', FILE: join(dir, 'own.sqlite') };
+    for (const command of ['setup', 'teardown'])
+      expect(await run(`manage ${command} --config store.cfg`, storage)).toMatchObject({ status: 0, err: '' });
+  });
 
   it('is set up, keeps the groups of a node that ends, and is torn down', async () => {
     const storage = { TYPE: 'sqlite', FILE: join(dir, 'state.sqlite') };

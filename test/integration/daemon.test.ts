@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -63,6 +63,24 @@ describe('a node in the background', () => {
     expect((await run('manage', 'stop')).status).toBe(0);
     await soon(() => lives(pid)).toBe(false);
     expect(log()).toMatch(/"msg":"Stopped\."}\n$/);
+  });
+
+  it('is gone when `manage stop` has ended, with its procedures: another one can be started at once', async () => {
+    writeFileSync(
+      join(dir, 'fabric.cfg'),
+      `${readFileSync(join(dir, 'fabric.cfg'), 'utf8')}[storage]\ntype = sqlite\nfile = state.sqlite\n`,
+    );
+    const silent = createServer().listen(0, '127.0.0.1');
+    await new Promise(resolve => silent.once('listening', resolve));
+    const former = await daemonize();
+    expect((await run('group', 'create', 'shop')).status).toBe(0);
+    const { port: deaf } = silent.address() as AddressInfo;
+    await run('group', 'add', 'shop', `127.0.0.1:${deaf}`, '--timeout=3', '--synchronous');
+    expect(await run('manage', 'stop')).toMatchObject({ status: 0, err: '' });
+    const next = await daemonize();
+    await soon(() => lives(former)).toBe(false);
+    expect(lives(next)).toBe(true);
+    silent.close();
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends gracefully by %s', async signal => {

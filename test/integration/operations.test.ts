@@ -97,18 +97,18 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
     const { host, port } = fabric.address.xmlrpc;
     const rpc = new FabricRpc([{ host, port, ...ACCOUNT, tls: null }], 20_000);
     try {
-      const reply = await rpc.ask('event.wait_for_procedures', [[uuid, String(failed?.uuid)]]);
+      const reply = await rpc.ask('event.wait_for_procedures', [[uuid, String(failed?.uuid)]], 'look');
       expect(reply.error).toBe('');
       expect(reply.resultSets[0]?.rows).toEqual([[uuid, true, true, true]]);
       const steps = reply.resultSets[1]?.rows.map(([, , , text]) => text);
       expect(steps).toContain('Executed action (make the candidate the primary in the state store).');
       expect(reply.resultSets[2]?.rows[0]?.[1]).toMatch(/^ServerError: Candidate slave .* is already master/);
-      const found = (await rpc.ask('event.log', ['g'])).resultSets[0];
+      const found = (await rpc.ask('event.log', ['g'], 'look')).resultSets[0];
       expect(found?.rows.slice(0, logged.length)).toEqual(
         logged.map(each => Object.values(each).map(cell => cell ?? 'None')),
       );
       const statistics = async (name: string, about: string) =>
-        (await rpc.ask(`statistics.${name}`, [about])).resultSets[0]?.rows;
+        (await rpc.ask(`statistics.${name}`, [about], 'look')).resultSets[0]?.rows;
       expect(await statistics('group', 'g')).toEqual([['g', 2, 1]]);
       expect(await statistics('procedure', 'group.promote')).toEqual([['group.promote', 3, 1]]);
     } finally {
@@ -294,10 +294,10 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
     await form(servers);
     const { host, port } = fabric.address.xmlrpc;
     const rpc = new FabricRpc([{ host, port, ...ACCOUNT, tls: null }], 20_000);
-    const promoting = rpc.ask('group.promote', ['g', second.address]);
+    const promoting = rpc.ask('group.promote', ['g', second.address], 'change');
     await until(async () => (await row(first))?.status !== 'PRIMARY');
     const stopped = fabric.stopped();
-    expect((await rpc.ask('manage.stop', [])).error).toBe('');
+    expect((await rpc.ask('manage.stop', [], 'change')).error).toBe('');
     expect((await promoting).error).toBe('');
     await stopped;
     rpc.close();

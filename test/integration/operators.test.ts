@@ -71,7 +71,7 @@ function expectOutput(line: string, out: string): void {
     return;
   }
   const name = line.split(' ').slice(1, 3).join('-');
-  const found: readonly Table[] = tables(out);
+  const found: readonly Table[] = tables(out, /^(event-log|event-under_way|group-why)$/.test(name));
   if (/^(group-lookup_groups|group-lookup_servers|manage-ping)$/.test(name))
     expect(found.map(part => part.columns)).toEqual(captured(name).map(part => part.columns));
   if (/^(group-(create|add|promote|activate)|server-)/.test(name))

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseFabricOptions } from '../../src/fabric/options.js';
+import { teardownStorage } from '../../src/fabric/store/create.js';
 import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../../src/fabric/store/mysql.js';
 import { createClaim, lockOf } from '../../src/fabric/store/mysql-claim.js';
 import { dropTables } from '../../src/fabric/store/schema.js';
@@ -204,6 +206,26 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
     await newer.open();
     expect(await newer.groups()).toEqual([created]);
     await newer.close();
+  });
+
+  test('it is torn down only when no node works on it', async () => {
+    const store = await blank();
+    await store.claim(() => {});
+    await store.open();
+    const { user, password, database, host, port } = current();
+    const { storage } = parseFabricOptions({
+      servers: { password },
+      protocol: { xmlrpc: { disableAuthentication: true } },
+      storage: { type: 'mysql', address: `${host}:${port}`, user, password, database },
+    });
+    await expect(teardownStorage(storage)).rejects.toThrow('Another node uses the state store');
+    await store.createGroup({ ...group, servers: [] });
+    await store.close();
+    expect(await teardownStorage(storage)).toBe(true);
+    const next = await again();
+    await next.open();
+    expect(await next.groups()).toEqual([]);
+    await next.close();
   });
 
   test('its tables can be dropped, and are made anew', async () => {

@@ -82,9 +82,9 @@ describe('the sources', () => {
 });
 
 describe('the command line', () => {
-  it('loads no node and no logger until a node is started', () => {
-    const withoutStart = new Map(graph).set('cli/start-node.ts', []).set('cli/state-store.ts', []);
-    const loaded = [...reachableFrom('cli.ts', withoutStart)];
+  it('loads no node and no logger until a node is started or stopped', () => {
+    const lazy = ['start-node', 'state-store', 'until-stopped'].map(name => [`cli/${name}.ts`, []] as const);
+    const loaded = [...reachableFrom('cli.ts', new Map([...graph, ...lazy]))];
     expect(loaded).toContain('client/fabric-rpc.ts');
     expect(loaded.filter(name => /^(pino|fabric\/(node|store\/create)\.ts)/.test(name))).toEqual([]);
   });

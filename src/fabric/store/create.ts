@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { missingAdmins } from '../accounts.js';
 import { parseAddress } from '../model.js';
 import type { FabricOptions, StorageOptions } from '../option-table.js';
@@ -30,13 +31,19 @@ export async function setupStorage(options: FabricOptions, ask: (user: string) =
   }
 }
 
-/** Removes the tables of the state store with all that they hold. */
-export async function teardownStorage(storage: StorageOptions): Promise<void> {
+/**
+ * Removes the tables of the state store with all that they hold.
+ * @returns whether there was one; of those on a MySQL server that is not known.
+ * @throws Error when a node uses it.
+ */
+export async function teardownStorage(storage: StorageOptions): Promise<boolean> {
   const database = databaseOf(storage);
-  if (!database) return;
+  if (!database || (storage.type === 'sqlite' && !existsSync(storage.file))) return false;
   try {
     await database.open();
+    await database.claim(() => {});
     await database.alter(dropTables);
+    return true;
   } finally {
     await database.close();
   }

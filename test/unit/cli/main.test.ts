@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -59,6 +62,8 @@ describe('the command line', () => {
     'dump servers --config good.cfg --connector_version=0 --patterns my_group',
     'group lookup_servers --config good.cfg -- my_group',
     'server set_weight --config good.cfg 127.0.0.1:34002 0.5 --synchronous',
+    'manage.ping --config good.cfg',
+    '--config good.cfg group.lookup_servers --mode READ_ONLY my_group',
   ])('is understood: %s', async line => {
     expect(await called(line)).toEqual(pinged);
   });
@@ -85,12 +90,24 @@ describe('the command line', () => {
     ['group nothing', "There is no command 'group nothing'."],
     ['help nothing', "There is no group 'nothing'."],
     ['help group nothing', "There is no command 'group nothing'."],
+    ['nothing.here', "There is no group 'nothing'."],
+    ['group.nothing', "There is no command 'group nothing'."],
+    ['help group.nothing', "There is no command 'group nothing'."],
     ['completion fish', 'completion is for bash or zsh.'],
     ['constructor', "There is no group 'constructor'."],
   ])('leads nowhere: %s', async (line, message) => {
     const { status, err } = await called(line);
     expect(status).toBe(2);
     expect(err).toContain(`mysqlfabric: error: ${message}\nTry 'mysqlfabric help'`);
+  });
+
+  it.each([
+    ['group promote my_group --slave_id=', 'slave_id'],
+    ['group lookup_servers my_group --server-id=', 'server_id'],
+  ])('is not understood when the name of a server is empty: %s', async (line, option) => {
+    const { status, err } = await called(`${line} --config good.cfg`);
+    expect(status).toBe(2);
+    expect(err).toContain(`mysqlfabric: error: --${option} option must name a server, and is empty\n`);
   });
 
   it('sends words and options in wire order', async () => {
@@ -146,6 +163,7 @@ describe('help', () => {
     async (line, command) => {
       const { out } = await called(`help ${line}`);
       expect(out).toBe((await called(`${line} --help`)).out);
+      expect(out).toBe((await called(`help ${command.name}`)).out);
       for (const { name, doc } of command.params) {
         expect(out).toContain(name);
         expect(out).toContain(doc);
@@ -202,6 +220,31 @@ describe('what goes wrong says what to do next', () => {
     );
     expect(status).toBe(1);
     expect(err).toContain("Is the node running? 'mysqlfabric manage start' starts one;");
+  });
+
+  it.each([
+    [400, /^mysqlfabric: The Fabric node refused group\.create: .*\nIts account is/],
+    [403, /^mysqlfabric: The Fabric node refused group\.create: .*\nAnother user may call it/],
+    [404, /^mysqlfabric: No Fabric node answered group\.create: .*\nIs that a Fabric node\?/],
+    [500, /^mysqlfabric: The Fabric node refused group\.create: .*\nThe node failed at it: its log says why\./],
+  ])('an answer with HTTP %d', async (code, sentences) => {
+    const http = createServer((_request, response) => response.writeHead(code).end()).listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const { port } = http.address() as AddressInfo;
+    const { status, err } = await called(
+      `group create x --config good.cfg --param protocol.xmlrpc.address=127.0.0.1:${port}`,
+    );
+    http.close();
+    expect(status).toBe(1);
+    expect(err).toMatch(sentences);
+  });
+
+  it.each(['group lookup_groups', 'manage start'])('no configuration file: %s', async line => {
+    const looked = `There is no configuration file: neither --config nor MYSQL2_FABRIC_CONFIG names one, and it is not in ${dir}/fabric.cfg or /etc/mysql/fabric.cfg.\n`;
+    const { status, err } = await called(line);
+    expect(status).toBe(1);
+    expect(err).toContain(looked);
+    expect((await called(`${line} --config /dev/null`)).err).not.toContain('There is no configuration file');
   });
 
   it('a password among the arguments is refused', async () => {

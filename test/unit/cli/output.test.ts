@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatDouble, printable } from '../../../src/cli/output.js';
+import { type CliCommand, catalogue } from '../../../src/cli/catalogue.js';
+import { formatDouble, formatReply, printable } from '../../../src/cli/output.js';
 
 describe('numbers with a point', () => {
   it.each([
@@ -24,4 +25,31 @@ describe('numbers with a point', () => {
 
 it('text of others does not steer the terminal', () => {
   expect(printable('a\u001b[2Jb\nc\u009bd é')).toBe('a\\x1b[2Jb\\x0ac\\x9bd é');
+});
+
+describe('a table', () => {
+  const shown = (name: string, columns: readonly string[], rows: readonly (readonly string[])[]) => {
+    const reply = { fabricUuid: 'u', ttl: 1, error: '', resultSets: [{ columns, rows }] };
+    return formatReply(reply, catalogue.get(name) as CliCommand)
+      .split('\n')
+      .slice(3, -2);
+  };
+  const long = 'a sentence that is '.repeat(20);
+
+  it('whose last column is sentences begins them at the left, so that a narrow terminal is not full of blanks', () => {
+    expect(
+      shown(
+        'group.why',
+        ['server_uuid', 'sentence'],
+        [
+          ['one', long],
+          ['None', 'short'],
+        ],
+      ),
+    ).toEqual(['server_uuid sentence', '----------- --------', `        one ${long}`, '       None short', '']);
+  });
+
+  it('of the original is right-aligned', () => {
+    expect(shown('group.health', ['issue'], [['long'], ['x']])).toEqual(['issue', '-----', ' long', '    x', '']);
+  });
 });

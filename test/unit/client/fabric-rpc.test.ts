@@ -226,6 +226,48 @@ describe('a node that fails', () => {
     expect(node.calls).toHaveLength(3);
   });
 
+  it('has a change at most once: it may have arrived, so neither this node nor another is asked again', async () => {
+    const node = await startNode({ account: ACCOUNT });
+    node.script = ({ socket }, _response, { method }) => method === 'group.promote' && Boolean(socket.destroy());
+    const other = await startNode();
+    const rpc = rpcTo([{ port: node.port, ...ACCOUNT }, other]);
+    await rpc.topology('g');
+    await expect(rpc.ask('group.promote', ['g'], 'change')).rejects.toMatchObject({
+      code: 'FABRIC_UNREACHABLE',
+      cause: { code: 'ECONNRESET' },
+    });
+    expect(node.calls.filter(({ method }) => method === 'group.promote')).toHaveLength(1);
+    expect(other.calls).toEqual([]);
+  });
+
+  it('is passed over for a change that cannot have arrived', async () => {
+    const dead = await startNode();
+    await dead.close();
+    const stranger = await startNode({ account: ACCOUNT });
+    const node = await startNode();
+    await rpcTo([dead, { port: stranger.port, user: 'nobody' }, node]).ask('group.promote', ['g'], 'change');
+    expect(node.calls).toEqual([{ method: 'group.promote', params: ['g'] }]);
+  });
+
+  it('has a report at most once; the next node has it too', async () => {
+    const node = await startNode({ account: ACCOUNT });
+    node.script = ({ socket }, _response, { method }) => method !== 'dump.servers' && Boolean(socket.destroy());
+    const other = await startNode();
+    const rpc = rpcTo([{ port: node.port, ...ACCOUNT }, other]);
+    await rpc.topology('g');
+    await rpc.reportError('s', 'me', 'lost');
+    for (const { calls } of [node, other])
+      expect(calls.filter(({ method }) => method === 'threat.report_error')).toHaveLength(1);
+  });
+
+  it('that refuses is said to refuse', async () => {
+    const node = await startNode({ account: ACCOUNT });
+    const asked = rpcTo([{ port: node.port, user: 'me', password: 'x' }]).ask('group.create', ['g'], 'change');
+    await expect(asked).rejects.toThrow(
+      /^The Fabric node refused group\.create: 127\.0\.0\.1:\d+: it refused user 'me'/,
+    );
+  });
+
   const ODD: readonly [name: string, status: string, body: () => string][] = [
     ['no XML at all', '200 OK', () => 'hello'],
     ['nothing', '200 OK', () => ''],
@@ -256,7 +298,7 @@ describe('a node that refuses a command', () => {
         return true;
       };
       const other = await startNode();
-      await expect(rpcTo([node, other]).call('group.health', ['g'])).rejects.toMatchObject({
+      await expect(rpcTo([node, other]).topology('g')).rejects.toMatchObject({
         code: 'FABRIC_COMMAND_FAILED',
         message: expect.stringContaining('No such group'),
       });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -40,6 +40,20 @@ test('a node with a file finds its groups again, until the state is torn down', 
   expect(await groupsFound(sqlite, 'two')).toEqual(['one', 'two']);
   await teardownStorage(storageOf(sqlite));
   expect(await groupsFound(sqlite)).toEqual([]);
+});
+
+test('the state of a node that runs is not torn down, and where there is none no file is made', async () => {
+  const sqlite = { type: 'sqlite', file: join(folder, 'used', 'fabric.sqlite') } as const;
+  expect(await teardownStorage(storageOf(sqlite))).toBe(false);
+  expect(existsSync(join(folder, 'used'))).toBe(false);
+  const fabric = createFabric(given(sqlite));
+  await fabric.start();
+  await fabric.call('group.create', 'kept');
+  await expect(teardownStorage(storageOf(sqlite))).rejects.toThrow('Another node uses the state store');
+  expect((await fabric.call('group.lookup_groups')).rows).toHaveLength(1);
+  await fabric.stop();
+  expect(await groupsFound(sqlite)).toEqual(['kept']);
+  expect(await teardownStorage(storageOf(sqlite))).toBe(true);
 });
 
 test('a node without storage forgets', async () => {
