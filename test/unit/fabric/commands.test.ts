@@ -422,6 +422,31 @@ describe('dump', () => {
     expect(await groupsOf('%')).toEqual(await groupsOf(''));
   });
 
+  it('asks the same pattern once, and refuses what would be far more rows than there are servers', async () => {
+    expect(await groupsOf('g2,g2, g2')).toEqual(['g2']);
+    const many = Array.from({ length: 900 }, (_, n) => '%'.repeat(n + 1)).join(',');
+    expect(await groupsOf(many)).toHaveLength(900 * 6);
+    const server = { port: 3306, status: 2, mode: 1, weight: 1, needsFencing: false, byHand: false } as const;
+    const servers = Array.from({ length: 10 }, (_, n) => ({ ...server, uuid: `${n}`, host: `s${n}` }));
+    const group = { description: null, active: false, primary: null, primarySince: null, baseline: null };
+    await node.store.createGroup({ ...group, id: 'g3', servers });
+    expect(await refusal('dump.servers', 0, many)).toBe(
+      'The patterns match more than 10000 servers, those that several match counted for each: ask with fewer patterns.',
+    );
+  });
+
+  it('leaves others their turn between patterns', async () => {
+    let turns = 0;
+    const turn = () => {
+      turns += 1;
+      waiting = setImmediate(turn);
+    };
+    let waiting = setImmediate(turn);
+    await call('dump.servers', 0, Array.from({ length: 1_000 }, (_, n) => `x${n}`).join(','));
+    clearImmediate(waiting);
+    expect(turns).toBeGreaterThan(500);
+  });
+
   it('shows the codes, with SPAREs', async () => {
     expect((await call('dump.servers', 0, 'g2')).resultSets).toEqual([
       {

@@ -51,6 +51,16 @@ describe('event', () => {
     expect(await refusal('event.wait_for_procedures', [])).toContain('proc_uuids');
   });
 
+  it('answers for a procedure once, however often it is asked for, and for 1,000 at most', async () => {
+    const [good] = (await call('group.description', 'my_group', 'new')).rows;
+    const { resultSets } = await call('event.wait_for_procedures', Array(20_000).fill(good?.uuid));
+    expect(resultSets).toHaveLength(2);
+    const strangers = Array.from({ length: 1_001 }, (_, n) => `${n}`);
+    expect(await refusal('event.wait_for_procedures', strangers)).toBe(
+      'proc_uuids names 1001 procedures; 1000 is the most for one call.',
+    );
+  });
+
   it('starts nothing for an event that is unknown, or only tells', async () => {
     for (const name of ['NOSUCH', 'SERVER_LOST', 'SERVER_PROMOTED', 'ADD_SHARD'])
       expect(await uuidsOf(name)).toEqual([]);
