@@ -68,6 +68,18 @@ it('sqlite notices that its tables were emptied', async () => {
   await store.close();
 });
 
+it('sqlite says what was wrong when it has taken the transaction back by itself', async () => {
+  files += 1;
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(session => session.execute('CREATE TABLE t (a TEXT)').then(() => {}));
+  await database.look(session => session.query('PRAGMA max_page_count = 5'));
+  const insert = (text: string) => database.write(session => session.execute('INSERT INTO t VALUES (?)', [text]));
+  await expect(insert('x'.repeat(100_000))).rejects.toThrow('database or disk is full');
+  await insert('x');
+  await database.close();
+});
+
 it('sqlite says which file is not open', async () => {
   const store = await blank();
   await expect(store.saveRun({} as never)).rejects.toThrow(`${files}.sqlite is not open`);
