@@ -205,6 +205,16 @@ describe('statistics', () => {
     const all = (await call('statistics.procedure')).rows.map(({ proc_name }) => proc_name);
     expect(all).toEqual(['event.wait_for_procedures', 'group.create', 'statistics.procedure']);
   });
+
+  it('stay what the protocol can carry', async () => {
+    const much = { kind: 'command', subject: 'dump.servers', total: 2 ** 31 } as const;
+    await node.store.addCounts([
+      { ...much, event: 'called' },
+      { ...much, event: 'failed' },
+    ]);
+    const { rows } = await call('statistics.procedure', 'dump');
+    expect(rows).toEqual([{ proc_name: 'dump.servers', call_count: 2 ** 31 - 1, call_abort: 2 ** 31 - 1 }]);
+  });
 });
 
 describe('manage', () => {
