@@ -118,6 +118,23 @@ describe('group', () => {
     expect(await refusal('group.demote', 'g2')).toBe('GroupError: Group (g2) does not have a master.');
   });
 
+  it('is looked for before anything is recorded, and what is too long for a store is refused', async () => {
+    const missing = 'x'.repeat(100);
+    for (const command of ['description', 'activate', 'deactivate', 'destroy'])
+      expect(await refusal(`group.${command}`, missing, ...(command === 'description' ? ['d'] : []), false)).toBe(
+        `GroupError: Group (${missing}) does not exist.`,
+      );
+    const long = 'd'.repeat(257);
+    for (const [command, id] of [
+      ['create', 'g'],
+      ['description', 'my_group'],
+    ])
+      expect(await refusal(`group.${command}`, id, long)).toBe(
+        'GroupError: description has 257 characters; 256 are the most.',
+      );
+    await call('group.create', 'g', '😀'.repeat(256));
+  });
+
   it('is activated and deactivated, and may be so twice', async () => {
     for (const [name, active] of [
       ['activate', true],
