@@ -199,6 +199,45 @@ describe('group', () => {
   });
 });
 
+describe('group.promote', () => {
+  it('says what to do about a primary that does not answer', async () => {
+    node.servers.get(34_004).up = false;
+    for (const candidate of [FIRST, null])
+      expect(await refusal('group.promote', 'my_group', candidate)).toBe(
+        `DatabaseError: The primary (${PRIMARY}, 127.0.0.1:34004) does not answer, as a switchover needs: Can't connect to 127.0.0.1:34004. 'threat report_failure ${PRIMARY}' makes another server take over.`,
+      );
+  });
+
+  it('names the arguments that go together', async () => {
+    expect(await refusal('group.promote', 'my_group', null, true)).toBe(
+      'ProcedureError: The new master must be specified through --slave_id if --update_only is set.',
+    );
+  });
+});
+
+describe('group.why', () => {
+  const said = async () => (await call('group.why', 'my_group')).rows.map(({ sentence }) => String(sentence));
+
+  it('ends each sentence once, and says which kind of promotion it was', async () => {
+    await refusal('group.promote', 'my_group', PRIMARY);
+    await call('group.promote', 'my_group', FIRST, true);
+    const sentences = (await said()).join('\n');
+    expect(sentences).toContain('is already master.\n');
+    expect(sentences).toContain('group.promote of group my_group changes the store only, for its primary');
+    expect(sentences).not.toContain('..');
+  });
+
+  it('repeats no long error', async () => {
+    const error = 'Could not execute Write_rows event on table shop.orders; Duplicate entry 7, or others, if any.';
+    Object.assign(node.servers.get(34_002), { sql: 'stopped', sqlError: error });
+    Object.assign(node.servers.get(34_003), { sql: 'stopped', sqlError: error });
+    await refusal('group.promote', 'my_group', FIRST);
+    const sentences = await said();
+    expect(sentences.join('\n').split(error)).toHaveLength(2);
+    expect(sentences.join('\n')).toContain('(the same error as above)');
+  });
+});
+
 describe('the failure detector', () => {
   const quick = { failureTracking: { detections: 2, detectionInterval: 0.2, detectionTimeout: 0.2 } };
 
@@ -314,6 +353,13 @@ describe('group.health', () => {
     expect((await healthOf(FIRST)).row).toMatchObject({ gtids_missing: '', gtids_errant: '' });
   });
 
+  it('names a primary that refuses writes', async () => {
+    node.servers.get(34_004).readOnly = true;
+    expect((await healthOf(PRIMARY)).issues).toEqual([
+      `Server (${PRIMARY}) is the primary, but refuses writes: super_read_only is ON.`,
+    ]);
+  });
+
   it('names replicas of another server, and errant transactions', async () => {
     node.servers.get(34_004).executed = `${PRIMARY}:1-10`;
     Object.assign(node.servers.get(34_002), { sourceUuid: STRANGER, executed: `${PRIMARY}:1-9` });
@@ -328,7 +374,9 @@ describe('group.health', () => {
 describe('server', () => {
   it('is asked for its uuid', async () => {
     expect((await call('server.lookup_uuid', '127.0.0.1:34002')).rows).toEqual([{ uuid: FIRST }]);
-    expect(await refusal('server.lookup_uuid', '127.0.0.1:39999', 1)).toBe('Error accessing server (127.0.0.1:39999).');
+    expect(await refusal('server.lookup_uuid', '127.0.0.1:39999', 1)).toBe(
+      "Error accessing server (127.0.0.1:39999). Can't connect to 127.0.0.1:39999.",
+    );
     for (const bad of [0, -1, 60.1, 2_500_000, Number.NaN]) {
       expect(await refusal('server.lookup_uuid', '127.0.0.1:34002', bad)).toMatch(/Timeout|timeout/);
       expect(await refusal('group.add', 'my_group', '127.0.0.1:34002', bad)).toMatch(/Timeout|timeout/);
