@@ -34,7 +34,7 @@ export function adviceForRefusal({ error }: DecodedReply, command: CliCommand): 
 
 const BY_KIND: Readonly<Record<string, string>> = {
   GroupError: `'${TOOL} group lookup_groups' shows the groups, '${TOOL} group health <group>' how one is.`,
-  ServerError: `'${TOOL} group lookup_servers <group>' shows the servers of a group and their status.`,
+  ServerError: `'${TOOL} group health <group>' shows how the servers are, '${TOOL} group why <group>' what the node makes of it.`,
   DatabaseError: `Is the MySQL server running, and may the account of [servers] log in? '${TOOL} server lookup_uuid <address>' tries it.`,
   ProcedureError: `'${TOOL} group health <group>' shows how the servers are; the log of the node says what was done.`,
   InternalError: 'The log of the node has the details.',

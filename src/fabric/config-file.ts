@@ -220,12 +220,18 @@ function convert({ kind }: ConfigKey, value: string): ConfigValue | { readonly p
   return /^[+-]?\d+(\.\d+)?$/.test(value) ? Number(value) : { problem: 'must be a number' };
 }
 
-/** The original kept its state on a MySQL server and nowhere else: its file names that server, and no type. */
+/**
+ * What is named tells where the state is, rather than forgetting it in memory. The original kept it on a MySQL server and nowhere else: its file
+ * has no type, and names of that server what is not as usual.
+ */
 function implyStorage(given: Map<string, Setting>): void {
-  const address = given.get('storage.address');
-  if (address && CONFIG_KEYS.has('storage.type') && !given.has('storage.type')) {
-    given.set('storage.type', { ...address, key: 'type', value: 'mysql' });
-  }
+  if (given.has('storage.type')) return;
+  const imply = (value: string, keys: readonly string[]) => {
+    const named = keys.map(key => given.get(`storage.${key}`)).find(Boolean);
+    if (named) given.set('storage.type', { ...named, key: 'type', value });
+  };
+  imply('mysql', ['address', 'user', 'password', 'database']);
+  imply('sqlite', ['file']);
 }
 
 /** The original could write there; its file must not keep anybody from calling a node. */

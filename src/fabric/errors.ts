@@ -11,6 +11,9 @@ export class CommandError extends Error {
   }
 }
 
+/** A text as a sentence of its own; one that is a sentence already stays as it is. */
+export const ended = (text: string): string => (text.endsWith('.') ? text : `${text}.`);
+
 export type CommandErrorKind =
   | 'GroupError'
   | 'ServerError'

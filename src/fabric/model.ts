@@ -204,14 +204,15 @@ export const phrases = {
   serverMissing: (server: string) => `Server (${server}) does not exist.`,
   serverExists: (server: string) => `Server (${server}) already exists.`,
   serverNotInGroup: (server: string, group: string) => `Group (${group}) does not contain server (${server}).`,
-  serverUnreachable: (address: string) => `Error accessing server (${address}).`,
+  serverUnreachable: (address: string, cause: string) => `Error accessing server (${address}). ${cause}`,
   removePrimary: (uuid: string, group: string) =>
     `Cannot remove server (${uuid}), which is master in group (${group}). Please, demote it first.`,
   noPrimary: (group: string) => `Group (${group}) does not have a master.`,
   alreadyPrimary: (uuid: string) => `Candidate slave (${uuid}) is already master.`,
   noCandidate: (group: string) =>
     `There is no valid candidate that can be automatically chosen in group (${group}). Please, choose one manually.`,
-  updateOnlyNeedsCandidate: () => 'The new master must be specified through --slave-uuid if --update-only is set.',
+  /** The original names a `--slave-uuid` and an `--update-only`, which its tool did not have. */
+  updateOnlyNeedsCandidate: () => 'The new master must be specified through --slave_id if --update_only is set.',
   usePromote: (uuid: string) =>
     `If you want to make a server (${uuid}) primary, please, use the group.promote function.`,
   /** The original names a `threat.report_faulty` here, which never existed. */

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { dropTables, migrate } from '../../src/fabric/store/schema.js';
 import { createSqliteDatabase, createSqliteStore } from '../../src/fabric/store/sqlite.js';
@@ -67,6 +67,50 @@ it('sqlite notices that its tables were emptied', async () => {
   expect((await store.groups()).map(({ id }) => id)).toEqual(['a']);
   await store.close();
 });
+
+it('sqlite says what was wrong when it has taken the transaction back by itself', async () => {
+  files += 1;
+  const database = createSqliteDatabase({ file: file() });
+  await database.open();
+  await database.alter(session => session.execute('CREATE TABLE t (a TEXT)').then(() => {}));
+  await database.look(session => session.query('PRAGMA max_page_count = 5'));
+  const insert = (text: string) => database.write(session => session.execute('INSERT INTO t VALUES (?)', [text]));
+  await expect(insert('x'.repeat(100_000))).rejects.toThrow('database or disk is full');
+  await insert('x');
+  await database.close();
+});
+
+it('sqlite keeps its files from other users of the machine', async () => {
+  const before = process.umask(0o022);
+  try {
+    const store = await blank();
+    await store.open();
+    await store.claim?.(() => {});
+    await store.createGroup({
+      id: 'g',
+      ...{ description: null, active: false, primary: null, primarySince: null, baseline: null, servers: [] },
+    });
+    const folder = dirname(file());
+    const ours = readdirSync(folder).filter(name => name.startsWith(`${files}.sqlite`));
+    expect(ours).toEqual(expect.arrayContaining([`${files}.sqlite`, `${files}.sqlite-node`, `${files}.sqlite-wal`]));
+    for (const name of ours) expect([name, statSync(join(folder, name)).mode & 0o777]).toEqual([name, 0o600]);
+    await store.close();
+  } finally {
+    process.umask(before);
+  }
+});
+
+it.runIf(process.platform === 'linux')(
+  'sqlite says which folder cannot be made, and does not try for ever',
+  async () => {
+    await expect(createSqliteStore({ file: '/proc/none/state.sqlite' }).open()).rejects.toThrow(
+      'The folder /proc/none of the state store (storage.file) cannot be made (ENOENT).',
+    );
+    await expect(createSqliteStore({ file: folder }).open()).rejects.toThrow(
+      `The state store ${folder} (storage.file) cannot be opened (EISDIR).`,
+    );
+  },
+);
 
 it('sqlite says which file is not open', async () => {
   const store = await blank();

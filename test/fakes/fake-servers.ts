@@ -17,6 +17,7 @@ export interface FakeServer {
   io: 'running' | 'connecting' | 'stopped';
   sql: 'running' | 'stopped';
   ioError: string;
+  sqlError: string;
   /** Epoch ms. */
   startedAt: number;
 }
@@ -53,6 +54,7 @@ export function createFakeServers(): FakeServers {
         io: 'stopped',
         sql: 'stopped',
         ioError: '',
+        sqlError: '',
         startedAt: Date.now(),
         ...change,
       };
@@ -99,9 +101,9 @@ function createSession(server: FakeServer, address: Address, around: Surrounding
         ioThread: server.io,
         sqlThread: server.sql,
         ioError: server.ioError,
-        sqlError: '',
+        sqlError: server.sqlError,
         ioErrno: server.ioError === '' ? 0 : 2003,
-        sqlErrno: 0,
+        sqlErrno: server.sqlError === '' ? 0 : 1062,
         retrieved: '',
         secondsBehind: 0,
       };

@@ -81,7 +81,9 @@ describe.each(['9.7', '5.6'])('groups and servers on MySQL %s', version => {
       `Group (g) does not contain server (${third.address}).`,
     );
     expect((await node.call('server.lookup_uuid', third.address)).rows).toEqual([{ uuid: node.uuid(third) }]);
-    expect(await node.refusal('server.lookup_uuid', '127.0.0.1:1', 1)).toBe('Error accessing server (127.0.0.1:1).');
+    expect(await node.refusal('server.lookup_uuid', '127.0.0.1:1', 1)).toMatch(
+      /^Error accessing server \(127\.0\.0\.1:1\)\. .*ECONNREFUSED/,
+    );
   });
 
   test('a group with servers is not destroyed; one without them is, once', async () => {
@@ -238,7 +240,9 @@ describe.each(['9.7', '5.6'])('groups and servers on MySQL %s', version => {
     node = await AcceptanceNode.start(servers, { servers: { user: 'fabric', password: 'wrong' } });
     await node.call('group.create', 'g');
     expect(await node.refusal('group.add', 'g', first.address)).toMatch(/^DatabaseError: .*ER_ACCESS_DENIED_ERROR/);
-    expect(await node.refusal('server.lookup_uuid', '127.0.0.1', 1)).toBe('Error accessing server (127.0.0.1:3306).');
+    expect(await node.refusal('server.lookup_uuid', '127.0.0.1', 1)).toMatch(
+      /^Error accessing server \(127\.0\.0\.1:3306\)\. ./,
+    );
     await node.stop();
     if (version !== '5.6') await quietly(first, "CREATE USER 'poor'@'%' IDENTIFIED BY 'poor'");
     await quietly(

@@ -171,7 +171,8 @@ describe('CALL', () => {
 
   it('may be answered long', async () => {
     const description = 'x'.repeat(900_000);
-    await client.query('CALL group.description(?, ?)', ['my_group', description]);
+    const [group] = await node.store.groups();
+    await node.store.saveGroup({ ...(group as NonNullable<typeof group>), description });
     const answers = await Promise.all(Array.from({ length: 5 }, () => call('CALL group.lookup_groups()')));
     for (const [, groups] of answers) expect(groups?.rows[0]?.[1]).toBe(description);
   });
@@ -373,6 +374,7 @@ async function withEndpoint(
     read({ name, doc: '', params: [], sets: [[column('x', 'string')]], run: async () => [[[await run()]]] });
   const commands = new Map([
     ['test.wait', command('test.wait', () => go.then(() => 'gone'))],
+    ['test.smile', command('test.smile', async () => '\u{1f600}')],
     ['test.long', command('test.long', async () => 'x'.repeat(8 * 1024 * 1024))],
   ]);
   const log = { debug() {}, info() {}, warn() {}, error: console.error };
@@ -464,6 +466,17 @@ describe('the commands of the protocol', () => {
       const sequences = [(await first)?.sequence];
       while (sequences.length < 14) sequences.push((await raw.receive())?.sequence);
       expect(sequences).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 1]);
+    });
+  });
+
+  it('are answered in UTF-8, whatever the character', async () => {
+    await withEndpoint({}, async ({ address }) => {
+      const raw = await loggedIn(address);
+      raw.send(0, query('CALL test.smile()'));
+      const packets: Buffer[] = [];
+      // The columns, the row and the two ends of two sets.
+      while (packets.length < 12) packets.push((await raw.receive())?.payload ?? Buffer.alloc(0));
+      expect(packets[10]?.toString('hex')).toBe('04f09f9880');
     });
   });
 

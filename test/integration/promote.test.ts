@@ -57,6 +57,23 @@ describe.each(['9.7', '5.6'])('switchover on MySQL %s', version => {
     expect(await ha.expectOnePrimary()).toBe(second);
   });
 
+  test('a frozen primary is not waited for any longer, and the refusal says what to do', async () => {
+    ha = new HaGroup(servers);
+    await ha.form();
+    const [first, second] = servers as [Mysqld, Mysqld, Mysqld];
+    first.pause();
+    try {
+      const refusal = await ha.refuse(to(ha.uuid(second)));
+      expect(refusal).toContain(
+        `DatabaseError: The primary (${ha.uuid(first)}, 127.0.0.1:${first.port}) does not answer`,
+      );
+      expect(refusal).toContain(`'threat report_failure ${ha.uuid(first)}' makes another server take over.`);
+    } finally {
+      first.resume();
+    }
+    expect(await ha.expectOnePrimary()).toBe(first);
+  });
+
   test('what cannot be promoted is refused, and nothing changes', async () => {
     ha = new HaGroup(servers);
     await ha.form();

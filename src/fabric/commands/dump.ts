@@ -1,4 +1,5 @@
-import type { Column } from '../../wire/reply.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Cell, Column } from '../../wire/reply.js';
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { CommandError } from '../errors.js';
 import { formatAddress } from '../model.js';
@@ -20,8 +21,10 @@ const PATTERNS = [
 
 /** More in one call is nobody's need, and would keep the node busy for long. */
 const MAX_PATTERNS = 1_000;
+/** So many rows may be asked for whatever there is, by patterns that overlap; and twice as many as there are servers. */
+const MAX_ROWS = 10_000;
 
-/** The parts of the comma list; an empty list is one pattern that matches everything. */
+/** The parts of the comma list, each once; an empty list is one pattern that matches everything. */
 function splitPatterns(patterns: string): string[] {
   const parts = patterns
     .split(',')
@@ -30,10 +33,33 @@ function splitPatterns(patterns: string): string[] {
   if (parts.length > MAX_PATTERNS) {
     throw new CommandError('CommandError', `More than ${MAX_PATTERNS} patterns in one call.`);
   }
-  return parts.length > 0 ? parts : [''];
+  return parts.length > 0 ? [...new Set(parts)] : [''];
 }
 
-function serverRows(group: GroupRecord) {
+/** Those of the first pattern's groups first. Others get their turn between patterns. */
+async function matchingRows(patterns: readonly string[], groups: readonly GroupRecord[]): Promise<Cell[][]> {
+  const most = Math.max(MAX_ROWS, 2 * groups.reduce((sum, { servers }) => sum + servers.length, 0));
+  const rows: Cell[][] = [];
+  for (const [index, pattern] of patterns.entries()) {
+    if (index > 0) await nextTurn();
+    const matches = likePattern(pattern);
+    for (const group of groups) {
+      if (matches(group.id)) rows.push(...serverRows(group));
+    }
+    if (rows.length > most) throw tooManyRows(most);
+  }
+  return rows;
+}
+
+function tooManyRows(most: number): CommandError {
+  const counted = 'those that several match counted for each';
+  return new CommandError(
+    'CommandError',
+    `The patterns match more than ${most} servers, ${counted}: ask with fewer patterns.`,
+  );
+}
+
+function serverRows(group: GroupRecord): Cell[][] {
   const byAddress = [...group.servers].sort((a, b) => (formatAddress(a) < formatAddress(b) ? -1 : 1));
   return byAddress
     .filter(server => server.status !== STATUS_FAULTY)
@@ -65,14 +91,7 @@ export const dumpCommands = [
       ],
     ],
     cacheable: true,
-    run: async ({ patterns }, { store }) => {
-      const groups = await store.groups();
-      const matching = splitPatterns(patterns).flatMap(pattern => {
-        const matches = likePattern(pattern);
-        return groups.filter(group => matches(group.id));
-      });
-      return [matching.flatMap(serverRows)];
-    },
+    run: async ({ patterns }, { store }) => [await matchingRows(splitPatterns(patterns), await store.groups())],
   }),
 
   read({

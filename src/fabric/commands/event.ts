@@ -84,13 +84,15 @@ function eventArguments(event: string, params: readonly string[], args: readonly
 
 /** ms; as long as the tool waits for an answer. */
 const WAIT_BOUND = 600_000;
+/** Of one call: an answer that is far longer would keep the node busy. */
+const MAX_PROCEDURES = 1_000;
 const LOG_LIMIT = 50;
 const LOG_LIMIT_MOST = 10_000;
 
 /** The two result sets of each procedure, or one that says why it failed. */
 const waitForProcedures: Command = {
   name: 'event.wait_for_procedures',
-  doc: 'Wait until procedures have ended, and show their steps; also of those that ended before the node was started.',
+  doc: 'Wait until procedures have ended, and show their steps, once for each; also of those that ended before the node was started.',
   params: [{ name: 'proc_uuids', doc: 'uuid of a procedure; may be repeated.', type: 'list', default: null }],
   sets: [OUTCOME, HISTORY, [UUID, column('error', 'string')]],
   kind: 'read',
@@ -99,7 +101,12 @@ const waitForProcedures: Command = {
   async run({ proc_uuids: uuids }, { runner }) {
     if (!Array.isArray(uuids) || uuids.length === 0)
       throw new CommandError('CommandError', 'Which procedures? proc_uuids is empty.');
-    const runs = await Promise.all(uuids.map((uuid: string) => runner.wait(uuid, WAIT_BOUND)));
+    const wanted = new Set<string>(uuids);
+    if (wanted.size > MAX_PROCEDURES) {
+      const problem = `proc_uuids names ${wanted.size} procedures; ${MAX_PROCEDURES} is the most for one call.`;
+      throw new CommandError('CommandError', problem);
+    }
+    const runs = await Promise.all([...wanted].map(uuid => runner.wait(uuid, WAIT_BOUND)));
     return runs.flatMap(run =>
       run.error === null
         ? outcome(run)

@@ -119,6 +119,15 @@ function told(group: string, what: string, context: StepContext): void {
   decided(context, { group, event: 'group', sentence: `group ${group} ${what}` });
 }
 
+/** The same for every store, each of which has a bound of its own or none. */
+const MAX_DESCRIPTION = 256;
+
+function checkDescription(description: string | null): void {
+  const length = [...(description ?? '')].length;
+  if (length <= MAX_DESCRIPTION) return;
+  throw new CommandError('GroupError', `description has ${length} characters; ${MAX_DESCRIPTION} are the most.`);
+}
+
 const described = (description: string) => `described as '${description}'`;
 
 /** @returns false: it was so already. */
@@ -138,6 +147,7 @@ const definitions = [
     params: [GROUP_ID, { name: 'description', doc: 'What the group is for.', type: 'string', default: null }],
     plan: async ({ group_id: given, description }) => {
       const id = valid(parseGroupId(given), 'GroupError');
+      checkDescription(description);
       return oneStep('group.create', id, 'create the group', async (_data, context) => {
         const empty = { active: false, primary: null, primarySince: null, baseline: null, servers: [] };
         try {
@@ -155,8 +165,10 @@ const definitions = [
     name: 'group.description',
     doc: 'Change the description of a group, or clear it.',
     params: [GROUP_ID, { name: 'description', doc: 'The new text; none clears it.', type: 'string', default: null }],
-    plan: async ({ group_id: id, description }) =>
-      oneStep('group.description', id, 'change the description', async (_data, context) => {
+    plan: async ({ group_id: id, description }, { store }) => {
+      await requireGroup({ store }, id);
+      checkDescription(description);
+      return oneStep('group.description', id, 'change the description', async (_data, context) => {
         let old: string | null = null;
         await changeGroup(context, id, group => {
           old = group.description;
@@ -165,45 +177,52 @@ const definitions = [
         if (old === description) return;
         const now = description === null ? 'is not described any more' : `is ${described(description)}`;
         told(id, old === null ? now : `${now}, and was as '${old}'`, context);
-      }),
+      });
+    },
   }),
 
   procedure({
     name: 'group.destroy',
     doc: 'Remove a group that has no servers.',
     params: [GROUP_ID],
-    plan: async ({ group_id: id }, { detector }) =>
-      oneStep('group.destroy', id, 'remove the group', async (_data, context) => {
+    plan: async ({ group_id: id }, { store, detector }) => {
+      await requireGroup({ store }, id);
+      return oneStep('group.destroy', id, 'remove the group', async (_data, context) => {
         const group = await requireGroup(context, id);
         if (group.servers.length > 0) throw new CommandError('GroupError', phrases.groupHasServers(id));
         await context.store.deleteGroup(id, group.version);
         detector.unwatch(id);
         told(id, 'was removed', context);
-      }),
+      });
+    },
   }),
 
   procedure({
     name: 'group.activate',
     doc: 'Start the failure detector of a group.',
     params: [GROUP_ID],
-    plan: async ({ group_id: id }, { detector }) =>
-      oneStep('group.activate', id, 'start the failure detector', async (_data, context) => {
+    plan: async ({ group_id: id }, { store, detector }) => {
+      await requireGroup({ store }, id);
+      return oneStep('group.activate', id, 'start the failure detector', async (_data, context) => {
         const changed = await setActive(id, true, context);
         detector.watch(id);
         if (changed) told(id, 'is activated: its servers are watched', context);
-      }),
+      });
+    },
   }),
 
   procedure({
     name: 'group.deactivate',
     doc: 'Stop the failure detector of a group.',
     params: [GROUP_ID],
-    plan: async ({ group_id: id }, { detector }) =>
-      oneStep('group.deactivate', id, 'stop the failure detector', async (_data, context) => {
+    plan: async ({ group_id: id }, { store, detector }) => {
+      await requireGroup({ store }, id);
+      return oneStep('group.deactivate', id, 'stop the failure detector', async (_data, context) => {
         const changed = await setActive(id, false, context);
         detector.unwatch(id);
         if (changed) told(id, 'is deactivated: its servers are not watched any more', context);
-      }),
+      });
+    },
   }),
 ] as const;
 

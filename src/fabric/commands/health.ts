@@ -1,6 +1,6 @@
 import type { Cell } from '../../wire/reply.js';
 import { STATUS_FAULTY, STATUS_NAMES } from '../../wire/topology.js';
-import { refusesWrites } from '../replication/replication.js';
+import { refusesWrites, type ServerIdentity } from '../replication/replication.js';
 import { column } from './define.js';
 import type { Finding } from './inspection.js';
 
@@ -62,7 +62,8 @@ function fencing({ server, told }: Finding): string | null {
 /** @param primary uuid; null: the group has none, and its servers follow whom they will. */
 export function issuesOf(finding: Finding, primary: string | null): string[] {
   const { server, told, isPrimary, errant } = finding;
-  if (primary === null || isPrimary || !told) return [];
+  if (primary === null || !told) return [];
+  if (isPrimary) return primaryIssues(server.uuid, told.identity);
   const { replica } = told;
   const issues: string[] = [];
   if (replica && replica.sourceUuid !== '' && replica.sourceUuid !== primary)
@@ -70,4 +71,10 @@ export function issuesOf(finding: Finding, primary: string | null): string[] {
   if (errant) issues.push(`Server (${server.uuid}) has errant transactions: ${errant}.`);
   if (!told.identity.readOnly) issues.push(`Server (${server.uuid}) accepts writes, but the primary is (${primary}).`);
   return issues;
+}
+
+function primaryIssues(uuid: string, { readOnly, superReadOnly }: ServerIdentity): string[] {
+  if (!readOnly) return [];
+  const variable = superReadOnly ? 'super_read_only' : 'read_only';
+  return [`Server (${uuid}) is the primary, but refuses writes: ${variable} is ON.`];
 }

@@ -6,14 +6,16 @@ type Token = { readonly kind: 'any' } | { readonly kind: 'one' } | { readonly ki
 export function likePattern(pattern: string): (name: string) => boolean {
   const lower = pattern.toLowerCase();
   if (!/[%_\\]/.test(lower)) return name => name.toLowerCase().includes(lower);
-  const tokens: readonly Token[] = [{ kind: 'any' }, ...tokenize(lower), { kind: 'any' }];
-  return name => matches(tokens, name.toLowerCase());
+  const tokens = tokenize(`%${lower}%`);
+  const needed = tokens.filter(({ kind }) => kind !== 'any').length;
+  return name => needed <= name.length && matches(tokens, name.toLowerCase());
 }
 
 function tokenize(pattern: string): Token[] {
-  const parts = pattern.match(/\\[\s\S]|[\s\S]/g) ?? [];
+  // Many `%` in a row are as good as one.
+  const parts = pattern.match(/\\[\s\S]|%+|[\s\S]/g) ?? [];
   return parts.map(part => {
-    if (part === '%') return { kind: 'any' };
+    if (part.startsWith('%')) return { kind: 'any' };
     if (part === '_') return { kind: 'one' };
     return { kind: 'text', text: part.length > 1 ? part.slice(1) : part };
   });

@@ -1,6 +1,6 @@
 import { MODE_NAMES, STATUS_FAULTY, STATUS_NAMES } from '../../wire/topology.js';
 import { decided } from '../audit.js';
-import { CommandError } from '../errors.js';
+import { CommandError, ended } from '../errors.js';
 import {
   formatAddress,
   modeMove,
@@ -80,7 +80,8 @@ export const serverCommands = [
           server.close();
         }
       } catch (cause) {
-        throw new CommandError('ServerError', phrases.serverUnreachable(formatAddress(address)), { cause });
+        const reason = ended(cause instanceof Error ? cause.message : String(cause));
+        throw new CommandError('ServerError', phrases.serverUnreachable(formatAddress(address), reason), { cause });
       }
     },
   }),

@@ -33,6 +33,10 @@ function formatTime(at: number): string {
 
 const COUNTS = [column('call_count', 'int'), column('call_abort', 'int')];
 
+/** What an int of the XML-RPC protocol can be at most. */
+const MOST = 2 ** 31 - 1;
+const countOf = (events: ReadonlyMap<string, number>, event: string) => Math.min(events.get(event) ?? 0, MOST);
+
 export const statisticsCommands = [
   read({
     name: 'statistics.node',
@@ -56,7 +60,7 @@ export const statisticsCommands = [
     sets: [[column('group_id', 'string'), ...COUNTS]],
     run: async ({ group_id: pattern }, context) => {
       const groups = await totals('group', pattern, context);
-      return [[...groups].map(([id, events]) => [id, events.get('promoted') ?? 0, events.get('demoted') ?? 0])];
+      return [[...groups].map(([id, events]) => [id, countOf(events, 'promoted'), countOf(events, 'demoted')])];
     },
   }),
 
@@ -74,7 +78,7 @@ export const statisticsCommands = [
     sets: [[column('proc_name', 'string'), ...COUNTS]],
     run: async ({ procedure_name: pattern }, context) => {
       const commands = await totals('command', pattern, context);
-      return [[...commands].map(([name, events]) => [name, events.get('called') ?? 0, events.get('failed') ?? 0])];
+      return [[...commands].map(([name, events]) => [name, countOf(events, 'called'), countOf(events, 'failed')])];
     },
   }),
 ] as const;

@@ -1,4 +1,5 @@
 import { STATUS_FAULTY, STATUS_SECONDARY, STATUS_SPARE } from '../../wire/topology.js';
+import { ended } from '../errors.js';
 import { formatAddress } from '../model.js';
 import { intervalLeft } from '../procedures/declare-faulty.js';
 import type { GroupRecord } from '../store/store.js';
@@ -55,7 +56,7 @@ function hindrances(group: GroupRecord, primary: Finding, context: CommandContex
       : []),
     ...(outlook?.wait && left === 0
       ? [
-          `It waits until ${time(outlook.wait.until)} (back-off after ${outlook.wait.attempts} failed attempts): ${outlook.wait.reason}`,
+          `It waits until ${time(outlook.wait.until)} (back-off after ${outlook.wait.attempts} failed attempts): ${ended(outlook.wait.reason)}`,
         ]
       : []),
     ...(doubt && server.status !== STATUS_FAULTY ? [`What the detector thinks of the primary: ${doubt}.`] : []),
@@ -75,7 +76,9 @@ function candidates(findings: readonly Finding[]): string[] {
     able.length === 0
       ? 'There is no candidate.'
       : `Candidates are ${able.map(({ finding }) => formatAddress(finding.server)).join(', ')}.`,
-    ...refused.map(({ finding, against }) => `${formatAddress(finding.server)} is no candidate: ${against}.`),
+    ...refused.map(
+      ({ finding, against }) => `${formatAddress(finding.server)} is no candidate: ${ended(against ?? '')}`,
+    ),
   ];
 }
 

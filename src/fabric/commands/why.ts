@@ -1,5 +1,6 @@
 import type { Cell } from '../../wire/reply.js';
 import { MODE_NAMES, STATUS_FAULTY, STATUS_NAMES, STATUS_SPARE } from '../../wire/topology.js';
+import { ended } from '../errors.js';
 import { formatAddress } from '../model.js';
 import { place } from '../procedures/by-hand.js';
 import { refusesWrites } from '../replication/replication.js';
@@ -20,7 +21,7 @@ export async function explain(group: GroupRecord, timeout: number, context: Comm
     context.store.decisions(group.id, LAST_DECISIONS),
   ]);
   const aboutGroup = (sentence: string): Cell[] => [null, sentence];
-  return [
+  const rows = [
     aboutGroup(watched(group, context)),
     aboutGroup(primaryOf(group, context.now())),
     ...findings.map(finding => [finding.server.uuid, serverSentence(finding, group)]),
@@ -31,7 +32,31 @@ export async function explain(group: GroupRecord, timeout: number, context: Comm
       : []),
     ...whyNoFailover(group, findings, context).map(aboutGroup),
   ];
+  return saidOnce(errorsOf(findings), rows);
 }
+
+/** What is so short is said again. */
+const SHORT = 40;
+
+function errorsOf(findings: readonly Finding[]): string[] {
+  const errors = findings.flatMap(({ told }) => [told?.replica?.ioError ?? '', told?.replica?.sqlError ?? '']);
+  return [...new Set(errors)].filter(error => error.length > SHORT);
+}
+
+/** A server's error may be in its own sentence, in decisions, and in why it is no candidate: the first of them has it. */
+function saidOnce(errors: readonly string[], rows: Cell[][]): Cell[][] {
+  const said = new Set<string>();
+  const shortened = (sentence: string, error: string) => {
+    const [before = '', ...after] = sentence.split(error);
+    if (after.length === 0) return sentence;
+    const first = said.has(error) ? SAME : error;
+    said.add(error);
+    return `${before}${first}${after.join(SAME)}`;
+  };
+  return rows.map(([server = null, sentence]) => [server, errors.reduce(shortened, String(sentence))]);
+}
+
+const SAME = 'the same error as above';
 
 function watched({ id, active }: GroupRecord, { options }: CommandContext): string {
   const { detections, detectionInterval } = options.failureTracking;
@@ -57,7 +82,15 @@ function serverSentence(finding: Finding, group: GroupRecord): string {
   const { server, told, problem } = finding;
   const role = `${formatAddress(server)} is ${STATUS_NAMES[server.status]}, ${MODE_NAMES[server.mode]}`;
   const state = told ? 'it answers' : `it cannot be asked (${problem})`;
-  return `${[`${role}: ${state}`, ...replication(finding, group), ...transactions(finding), fencing(finding), ...byHand(finding)].join(', ')}.`;
+  return ended(
+    [
+      `${role}: ${state}`,
+      ...replication(finding, group),
+      ...transactions(finding),
+      fencing(finding),
+      ...byHand(finding),
+    ].join(', '),
+  );
 }
 
 function replication({ told, isPrimary }: Finding, { primary }: GroupRecord): string[] {
@@ -100,5 +133,5 @@ function byHand({ server, isPrimary }: Finding): string[] {
 }
 
 function decidedAt({ at, sentence, by }: Decision): string {
-  return `Decided at ${time(at)}, asked for by ${by}: ${sentence}.`;
+  return `Decided at ${time(at)}, asked for by ${by}: ${ended(sentence)}`;
 }

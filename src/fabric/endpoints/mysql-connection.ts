@@ -58,7 +58,7 @@ export function greet(greeted: Socket, id: number, serverVersion: string, encryp
   let hasGreeted = false;
   let loggedIn: (login: Login | null) => void = () => {};
   connection.on('error', () => loggedIn(null));
-  const handshake = connection.serverHandshake({
+  const greeting: Greeting = {
     protocolVersion: 10,
     serverVersion,
     connectionId: id,
@@ -67,7 +67,10 @@ export function greet(greeted: Socket, id: number, serverVersion: string, encryp
     capabilityFlags: encrypts ? CAPABILITIES | SSL : CAPABILITIES,
     authCallback: ({ user, authToken }) =>
       loggedIn({ user, token: Buffer.from(authToken), plugin: connection.clientHelloReply?.authPluginName }),
-  });
+  };
+  const handshake = connection.serverHandshake(greeting);
+  // mysql2 takes the greeting's character set for CESU-8, in which two wrong characters stand for one beyond U+FFFF.
+  greeting.encoding = 'utf8';
   handshake.on('error', () => loggedIn(null));
   beforeGreeting(handshake.serverHello, hello => {
     // mysql2 draws a seed of any bytes; many clients can only read text.
@@ -146,6 +149,8 @@ interface Greeting {
   readonly statusFlags: number;
   readonly characterSet: number;
   readonly capabilityFlags: number;
+  /** Of what is written; mysql2 sets it. */
+  encoding?: string;
   authCallback(login: { readonly user: string; readonly authToken: Buffer | string }): void;
 }
 

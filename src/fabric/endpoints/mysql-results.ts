@@ -25,8 +25,10 @@ export interface MysqlColumn {
   readonly decimals: number;
 }
 
-/** utf8_general_ci, of the greeting and of every column. */
+/** utf8_general_ci, of the greeting. */
 export const UTF8 = 33;
+/** utf8mb4_general_ci, of every column: mysql2 reads the other one as CESU-8. */
+const UTF8MB4 = 45;
 const NOT_NULL = 1;
 
 /** VAR_STRING, LONGLONG, NEWDECIMAL and TINY. */
@@ -91,7 +93,7 @@ function textSet(table: string, { columns, rows }: ResultSet): TextSet {
       orgTable: table,
       name,
       orgName: name,
-      characterSet: UTF8,
+      characterSet: UTF8MB4,
       flags: NOT_NULL,
       ...TYPES[type],
     })),

@@ -11,11 +11,11 @@ import { introspect } from './xmlrpc-introspection.js';
 interface Call {
   readonly method: string;
   readonly params: readonly XmlRpcValue[];
-  /** The same for every call with this method and these parameters. */
-  readonly key: string;
+  /** The same for every call with this method and these parameters; null: too long to be remembered. */
+  readonly key: string | null;
 }
 
-/** Connectors send the same few bytes again and again; longer bodies are decoded each time. */
+/** Connectors send the same few bytes again and again; longer bodies are decoded, and their calls carried out, each time. */
 const REMEMBERED_BODY = 1_024;
 const REMEMBERED_CALLS = 500;
 const REMEMBERED_BYTES = 16 * 1024 * 1024;
@@ -29,7 +29,7 @@ export function createAnswerer(
     max: REMEMBERED_CALLS,
     maxSize: REMEMBERED_BYTES,
     maxEntrySize: REMEMBERED_BYTES / 4,
-    sizeCalculation: ({ bytes }) => bytes.byteLength + 1,
+    sizeCalculation: ({ bytes }, key) => bytes.byteLength + 2 * key.length,
   });
 
   return async (body, caller) => {
@@ -42,14 +42,15 @@ export function createAnswerer(
     if (command === 'forbidden') return command;
     // Read before the command reads: a change in between makes the kept answer an old one.
     const { revision } = context.store;
-    const kept = command.cacheable ? answered.get(call.key) : undefined;
+    const key = command.cacheable ? call.key : null;
+    const kept = key === null ? undefined : answered.get(key);
     if (kept?.revision === revision) {
       context.statistics.called(call.method);
       return kept.bytes;
     }
     const reply = await dispatch(context, caller, call.method, call.params);
     const bytes = encode(reply, call.method, context);
-    if (command.cacheable && reply.error === '') answered.set(call.key, { revision, bytes });
+    if (key !== null && reply.error === '') answered.set(key, { revision, bytes });
     return bytes;
   };
 }
@@ -66,7 +67,7 @@ function createDecoder({ commands }: CommandContext): (body: Buffer) => Call | s
     const bodyKey = body.length <= REMEMBERED_BODY ? body.toString('latin1') : null;
     const known = bodyKey === null ? undefined : decoded.get(bodyKey);
     if (known) return known;
-    const call = decodeBody(body);
+    const call = decodeBody(body, bodyKey !== null);
     if (typeof call === 'string' || bodyKey === null) return call;
     const secret = commands.get(call.method)?.params.some(param => param.secret) ?? false;
     if (!secret) decoded.set(bodyKey, call);
@@ -75,10 +76,10 @@ function createDecoder({ commands }: CommandContext): (body: Buffer) => Call | s
 }
 
 /** The call, or what is wrong with it. */
-function decodeBody(body: Buffer): Call | string {
+function decodeBody(body: Buffer, short: boolean): Call | string {
   try {
     const { method, params } = decodeCall(body);
-    return { method, params, key: JSON.stringify([method, params]) };
+    return { method, params, key: short ? JSON.stringify([method, params]) : null };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

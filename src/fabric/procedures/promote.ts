@@ -35,7 +35,8 @@ const decide: Step<Promotion> = {
     data.old = old?.uuid ?? null;
     if (data.updateOnly) data.kind = 'store only';
     else data.kind = old && old.status !== STATUS_FAULTY ? 'switchover' : 'failover';
-    const sentence = `group.promote of group ${group.id} is a ${data.kind}, for ${describePrimary(old)}`;
+    const what = data.updateOnly ? 'changes the store only' : `is a ${data.kind}`;
+    const sentence = `group.promote of group ${group.id} ${what}, for ${describePrimary(old)}`;
     decided(context, { group: group.id, server: data.old, event: 'candidate', sentence });
   },
 };

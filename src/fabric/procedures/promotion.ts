@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MODE_READWRITE, STATUS_FAULTY, STATUS_PRIMARY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
-import { CommandError } from '../errors.js';
+import { CommandError, ended } from '../errors.js';
 import { phrases } from '../model.js';
 import { AdminError, type ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
@@ -64,7 +64,9 @@ export function noCandidate(group: string, reasons: readonly string[]): CommandE
 export class Unfenced extends CommandError {
   constructor(uuid: string, cause: unknown) {
     const wayOut = 'Please, let this account log in and its clients end, or stop the server.';
-    super('ServerError', `Server (${uuid}) answers and could not be fenced: ${describe(cause)}. ${wayOut}`, { cause });
+    super('ServerError', `Server (${uuid}) answers and could not be fenced: ${ended(describe(cause))} ${wayOut}`, {
+      cause,
+    });
   }
 }
 

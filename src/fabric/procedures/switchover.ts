@@ -1,8 +1,8 @@
 import { MODE_READONLY, STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
-import { CommandError } from '../errors.js';
+import { CommandError, ended } from '../errors.js';
 import { phrases } from '../model.js';
-import { type ManagedServer, refusesWrites } from '../replication/replication.js';
+import { AdminError, type ManagedServer, refusesWrites } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { type Applicant, byPreference, within } from './candidates.js';
 import { failoverSteps, repointAll } from './failover.js';
@@ -34,12 +34,22 @@ const chooseCandidate: Step<Promotion> = {
     const group = await requireGroup(context, data.group);
     const old = requireServer(group, data.old ?? '');
     data.before = group;
-    const primary = await context.sessions.to(old, patience(context));
+    const primary = await context.sessions.to(old, patience(context)).catch(cause => {
+      throw primarySilent(old, cause);
+    });
     data.chosen = data.asked
       ? (await examine(requireServer(group, data.asked), old, primary, context)).uuid
       : await bestSecondary(group, old, primary, context);
   },
 };
+
+/** What a primary that does not answer means here; another error stays as it is. */
+function primarySilent({ uuid, host, port }: ServerRecord, cause: unknown): unknown {
+  if (!(cause instanceof AdminError && cause.unreachable)) return cause;
+  const problem = `The primary (${uuid}, ${host}:${port}) does not answer, as a switchover needs: ${ended(cause.message)}`;
+  const advice = `'threat report_failure ${uuid}' makes another server take over.`;
+  return new CommandError('DatabaseError', `${problem} ${advice}`, { cause });
+}
 
 /** @throws CommandError saying why this server cannot take over from a primary that lives. */
 async function examine(

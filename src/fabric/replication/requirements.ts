@@ -63,7 +63,7 @@ const SUPER_PARTS = ['SYSTEM_VARIABLES_ADMIN', 'CONNECTION_ADMIN', 'REPLICATION_
 const OLDEST = '5.6.8';
 const LONGEST_PASSWORD = 32;
 
-/** One sentence for each thing that keeps the server from being managed; empty: nothing does. */
+/** One sentence, without its full stop, for each thing that keeps the server from being managed; empty: nothing does. */
 export function requirementIssues(facts: ServerFacts): string[] {
   return [
     ...versionIssues(facts.version),
@@ -74,8 +74,8 @@ export function requirementIssues(facts: ServerFacts): string[] {
 }
 
 function versionIssues(version: string): string[] {
-  if (/mariadb/i.test(version)) return [`The server is MariaDB (${version}); MySQL ${OLDEST} or newer is required.`];
-  return isAtLeast(version, OLDEST) ? [] : [`The server's version is ${version}; ${OLDEST} or newer is required.`];
+  if (/mariadb/i.test(version)) return [`The server is MariaDB (${version}); MySQL ${OLDEST} or newer is required`];
+  return isAtLeast(version, OLDEST) ? [] : [`The server's version is ${version}; ${OLDEST} or newer is required`];
 }
 
 function variableIssues(variables: ReadonlyMap<string, string>): string[] {
@@ -83,7 +83,7 @@ function variableIssues(variables: ReadonlyMap<string, string>): string[] {
     const name = names.find(each => variables.has(each)) ?? names[0];
     const value = variables.get(name ?? '');
     if (value !== undefined && ok(value)) return [];
-    return [`${name} must be ${wanted} but ${value === undefined ? 'does not exist' : `is ${value}`}: ${why}.`];
+    return [`${name} must be ${wanted} but ${value === undefined ? 'does not exist' : `is ${value}`}: ${why}`];
   });
 }
 
@@ -93,13 +93,13 @@ function privilegeIssues({ version, grants }: ServerFacts): string[] {
   const superParts = isAtLeast(version, '8.0.4') ? SUPER_PARTS.map(part => [part, 'SUPER']) : [['SUPER']];
   return [...PRIVILEGES, ...superParts]
     .filter(choices => !choices.some(privilege => held.has(privilege)))
-    .map(choices => `The account lacks the privilege ${choices.join(' (or ')}${choices.length > 1 ? ')' : ''} ON *.*.`);
+    .map(choices => `The account lacks the privilege ${choices.join(' (or ')}${choices.length > 1 ? ')' : ''} ON *.*`);
 }
 
 /** 5.6 cuts a longer one short without a word, so that replicas are refused. */
 function passwordIssues(length: number): string[] {
   if (length <= LONGEST_PASSWORD) return [];
-  return [`The account's password has ${length} characters; replication takes at most ${LONGEST_PASSWORD} characters.`];
+  return [`The account's password has ${length} characters; replication takes at most ${LONGEST_PASSWORD} characters`];
 }
 
 /** Only what is granted on everything counts: less would fail for one database and not for another. */

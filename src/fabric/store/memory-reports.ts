@@ -2,7 +2,10 @@ import type { ErrorReport, ReportCount } from './store.js';
 
 /** The reports against servers of a node that forgets everything when it stops. A report costs the same however many there are. */
 
+/** As many as `notifications` may ask for. */
 const KEPT_PER_SERVER = 10_000;
+/** So many come together before the oldest go, so that a flood of reports does not copy the list each time. */
+const BATCH = 1_000;
 const AGE_MS = 3_600_000;
 
 export function createMemoryReports() {
@@ -43,10 +46,9 @@ function createLog() {
   /** The newest report is the clock: what is an hour older than it goes. */
   const prune = (newest: number) => {
     const [oldest] = reports;
-    if (reports.length <= KEPT_PER_SERVER && (!oldest || oldest.at >= newest - AGE_MS)) return;
+    if (reports.length < KEPT_PER_SERVER + BATCH && (!oldest || oldest.at >= newest - AGE_MS)) return;
     const kept = reports.filter(({ at }) => at >= newest - AGE_MS);
-    // A tenth is dropped at once, so that a flood of reports does not copy the list each time.
-    recount(kept.length > KEPT_PER_SERVER ? kept.slice(KEPT_PER_SERVER / 10) : kept);
+    recount(kept.slice(-KEPT_PER_SERVER));
   };
 
   return {

@@ -5,7 +5,8 @@ import type { ErrorReport, ReportCount } from './store.js';
 
 /** The reports against servers in an SQL database. */
 
-const KEPT_PER_SERVER = 9_500;
+/** As many as `notifications` may ask for; more are there until the oldest go. */
+const KEPT_PER_SERVER = 10_000;
 /** So many of one server come together before the oldest go. */
 const BATCH = 400;
 const AGE_MS = 3_600_000;

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Row, SqlValue } from './sql-database.js';
 
@@ -32,7 +32,7 @@ interface Binding {
 /** @throws Error that says what to install. */
 export async function openSqlite(file: string): Promise<SqliteHandle> {
   const { open, values: bound } = await libsql().catch(cause => nodeSqlite() ?? missing(cause));
-  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
+  if (file !== ':memory:') makeFile(file);
   const database = open(file);
   const statements = new Map<string, Statement>();
   const prepared = (sql: string): Statement => {
@@ -49,6 +49,29 @@ export async function openSqlite(file: string): Promise<SqliteHandle> {
       database.close();
     },
   };
+}
+
+/** The owner's alone, as then are those that SQLite puts beside it: it holds what is as good as the users' passwords. One that is there stays as it is. */
+function makeFile(file: string): void {
+  makeFolder(dirname(file));
+  refusing(`The state store ${file} (storage.file) cannot be opened`, () => closeSync(openSync(file, 'a', 0o600)));
+}
+
+/** Node's own way to make the folders above too never ends where the system refuses one as if its parent were missing, as in /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  const above = dirname(folder);
+  if (above !== folder) makeFolder(above);
+  refusing(`The folder ${folder} of the state store (storage.file) cannot be made`, () => mkdirSync(folder));
+}
+
+function refusing(problem: string, work: () => void): void {
+  try {
+    work();
+  } catch (cause) {
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    throw new Error(`${problem} (${code}).`, { cause });
+  }
 }
 
 async function libsql(): Promise<Binding> {

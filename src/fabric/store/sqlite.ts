@@ -44,7 +44,7 @@ export function createSqliteDatabase({ file }: SqliteSettings): SqlDatabase {
       opened().exec('COMMIT');
       return result;
     } catch (error) {
-      opened().exec('ROLLBACK');
+      takeBack(handle);
       throw error;
     } finally {
       writing = false;
@@ -81,6 +81,13 @@ export function createSqliteDatabase({ file }: SqliteSettings): SqlDatabase {
       return revision;
     },
   };
+}
+
+/** SQLite has done so already when the disk is full, for one: what it says to that must not hide the reason. */
+function takeBack(handle: SqliteHandle | undefined): void {
+  try {
+    handle?.exec('ROLLBACK');
+  } catch {}
 }
 
 /**

@@ -203,6 +203,12 @@ describe('what goes wrong says what to do next', () => {
       /explains/,
     ],
     ['a refusal by kind', 'group demote nobody --config good.cfg', /^'mysqlfabric group lookup_groups'/, /health/],
+    [
+      "a refusal for a server's state",
+      'server set_status 127.0.0.1:34002 FAULTY --config good.cfg',
+      /^'mysqlfabric group health <group>'/,
+      /'mysqlfabric group why <group>'/,
+    ],
     ['an argument that XML cannot carry', 'group create \u0001 --config good.cfg', /mysqlfabric: /, /./],
   ];
   it.each(cases)('%s', async (_what, line, problem, advice) => {

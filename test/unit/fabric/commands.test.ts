@@ -118,6 +118,23 @@ describe('group', () => {
     expect(await refusal('group.demote', 'g2')).toBe('GroupError: Group (g2) does not have a master.');
   });
 
+  it('is looked for before anything is recorded, and what is too long for a store is refused', async () => {
+    const missing = 'x'.repeat(100);
+    for (const command of ['description', 'activate', 'deactivate', 'destroy'])
+      expect(await refusal(`group.${command}`, missing, ...(command === 'description' ? ['d'] : []), false)).toBe(
+        `GroupError: Group (${missing}) does not exist.`,
+      );
+    const long = 'd'.repeat(257);
+    for (const [command, id] of [
+      ['create', 'g'],
+      ['description', 'my_group'],
+    ])
+      expect(await refusal(`group.${command}`, id, long)).toBe(
+        'GroupError: description has 257 characters; 256 are the most.',
+      );
+    await call('group.create', 'g', '😀'.repeat(256));
+  });
+
   it('is activated and deactivated, and may be so twice', async () => {
     for (const [name, active] of [
       ['activate', true],
@@ -179,6 +196,45 @@ describe('group', () => {
     expect(await serverRow(PRIMARY)).toMatchObject({ status: 'SECONDARY', mode: 'READ_ONLY' });
     await call('group.demote', 'my_group');
     expect((await call('group.lookup_groups', 'my_group')).rows[0]?.master_uuid).toBeNull();
+  });
+});
+
+describe('group.promote', () => {
+  it('says what to do about a primary that does not answer', async () => {
+    node.servers.get(34_004).up = false;
+    for (const candidate of [FIRST, null])
+      expect(await refusal('group.promote', 'my_group', candidate)).toBe(
+        `DatabaseError: The primary (${PRIMARY}, 127.0.0.1:34004) does not answer, as a switchover needs: Can't connect to 127.0.0.1:34004. 'threat report_failure ${PRIMARY}' makes another server take over.`,
+      );
+  });
+
+  it('names the arguments that go together', async () => {
+    expect(await refusal('group.promote', 'my_group', null, true)).toBe(
+      'ProcedureError: The new master must be specified through --slave_id if --update_only is set.',
+    );
+  });
+});
+
+describe('group.why', () => {
+  const said = async () => (await call('group.why', 'my_group')).rows.map(({ sentence }) => String(sentence));
+
+  it('ends each sentence once, and says which kind of promotion it was', async () => {
+    await refusal('group.promote', 'my_group', PRIMARY);
+    await call('group.promote', 'my_group', FIRST, true);
+    const sentences = (await said()).join('\n');
+    expect(sentences).toContain('is already master.\n');
+    expect(sentences).toContain('group.promote of group my_group changes the store only, for its primary');
+    expect(sentences).not.toContain('..');
+  });
+
+  it('repeats no long error', async () => {
+    const error = 'Could not execute Write_rows event on table shop.orders; Duplicate entry 7, or others, if any.';
+    Object.assign(node.servers.get(34_002), { sql: 'stopped', sqlError: error });
+    Object.assign(node.servers.get(34_003), { sql: 'stopped', sqlError: error });
+    await refusal('group.promote', 'my_group', FIRST);
+    const sentences = await said();
+    expect(sentences.join('\n').split(error)).toHaveLength(2);
+    expect(sentences.join('\n')).toContain('(the same error as above)');
   });
 });
 
@@ -297,6 +353,13 @@ describe('group.health', () => {
     expect((await healthOf(FIRST)).row).toMatchObject({ gtids_missing: '', gtids_errant: '' });
   });
 
+  it('names a primary that refuses writes', async () => {
+    node.servers.get(34_004).readOnly = true;
+    expect((await healthOf(PRIMARY)).issues).toEqual([
+      `Server (${PRIMARY}) is the primary, but refuses writes: super_read_only is ON.`,
+    ]);
+  });
+
   it('names replicas of another server, and errant transactions', async () => {
     node.servers.get(34_004).executed = `${PRIMARY}:1-10`;
     Object.assign(node.servers.get(34_002), { sourceUuid: STRANGER, executed: `${PRIMARY}:1-9` });
@@ -311,7 +374,9 @@ describe('group.health', () => {
 describe('server', () => {
   it('is asked for its uuid', async () => {
     expect((await call('server.lookup_uuid', '127.0.0.1:34002')).rows).toEqual([{ uuid: FIRST }]);
-    expect(await refusal('server.lookup_uuid', '127.0.0.1:39999', 1)).toBe('Error accessing server (127.0.0.1:39999).');
+    expect(await refusal('server.lookup_uuid', '127.0.0.1:39999', 1)).toBe(
+      "Error accessing server (127.0.0.1:39999). Can't connect to 127.0.0.1:39999.",
+    );
     for (const bad of [0, -1, 60.1, 2_500_000, Number.NaN]) {
       expect(await refusal('server.lookup_uuid', '127.0.0.1:34002', bad)).toMatch(/Timeout|timeout/);
       expect(await refusal('group.add', 'my_group', '127.0.0.1:34002', bad)).toMatch(/Timeout|timeout/);
@@ -420,6 +485,31 @@ describe('dump', () => {
     expect(await groupsOf('nosuch')).toEqual([]);
     expect(await groupsOf('')).toEqual(['g1', 'g10', 'g2', 'my_group', 'my_group', 'my_group']);
     expect(await groupsOf('%')).toEqual(await groupsOf(''));
+  });
+
+  it('asks the same pattern once, and refuses what would be far more rows than there are servers', async () => {
+    expect(await groupsOf('g2,g2, g2')).toEqual(['g2']);
+    const many = Array.from({ length: 900 }, (_, n) => '%'.repeat(n + 1)).join(',');
+    expect(await groupsOf(many)).toHaveLength(900 * 6);
+    const server = { port: 3306, status: 2, mode: 1, weight: 1, needsFencing: false, byHand: false } as const;
+    const servers = Array.from({ length: 10 }, (_, n) => ({ ...server, uuid: `${n}`, host: `s${n}` }));
+    const group = { description: null, active: false, primary: null, primarySince: null, baseline: null };
+    await node.store.createGroup({ ...group, id: 'g3', servers });
+    expect(await refusal('dump.servers', 0, many)).toBe(
+      'The patterns match more than 10000 servers, those that several match counted for each: ask with fewer patterns.',
+    );
+  });
+
+  it('leaves others their turn between patterns', async () => {
+    let turns = 0;
+    const turn = () => {
+      turns += 1;
+      waiting = setImmediate(turn);
+    };
+    let waiting = setImmediate(turn);
+    await call('dump.servers', 0, Array.from({ length: 1_000 }, (_, n) => `x${n}`).join(','));
+    clearImmediate(waiting);
+    expect(turns).toBeGreaterThan(500);
   });
 
   it('shows the codes, with SPAREs', async () => {

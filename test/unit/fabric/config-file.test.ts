@@ -122,6 +122,19 @@ describe("a file of the original's", () => {
     expect(logging).toEqual({ level: 'INFO', file: '/var/log/fabric.log' });
   });
 
+  it.each([
+    ['address = db0:3306', 'mysql'],
+    ['user = fabric', 'mysql'],
+    ['password = st0rage', 'mysql'],
+    ['database = fabric', 'mysql'],
+    ['type = memory\nuser = fabric', 'memory'],
+    ['file = state.sqlite', 'sqlite'],
+    ['connection_delay = 1', undefined],
+  ])('has its state where what it names is, unless it says otherwise: %j', (lines, type) => {
+    const { storage } = load(`${NEEDED}[storage]\n${lines}\n`).options;
+    expect(storage?.type).toBe(type);
+  });
+
   it('has a note for everything without an effect, and none shows a secret', () => {
     const notes = load(ORIGINAL).notes.map(note => note.replaceAll(`${dir}/`, ''));
     expect(notes).toContain('fabric.cfg:46: [executor] executors has no effect: this node does not have it.');

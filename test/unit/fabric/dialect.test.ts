@@ -110,14 +110,14 @@ describe('requirementIssues', () => {
 
   it('refuses old servers and MariaDB', () => {
     expect(requirementIssues(facts({ version: '5.6.7' }))).toEqual([
-      "The server's version is 5.6.7; 5.6.8 or newer is required.",
+      "The server's version is 5.6.7; 5.6.8 or newer is required",
     ]);
     expect(requirementIssues(facts({ version: '10.11.19-MariaDB-0+deb12u1' }))[0]).toContain('MariaDB');
   });
 
   it('refuses a password that replication would cut short', () => {
     expect(requirementIssues(facts({ passwordLength: 33 }))).toEqual([
-      "The account's password has 33 characters; replication takes at most 32 characters.",
+      "The account's password has 33 characters; replication takes at most 32 characters",
     ]);
   });
 
@@ -128,9 +128,9 @@ describe('requirementIssues', () => {
       'GRANT `admin`@`%` TO `fabric`@`%`',
     ];
     expect(requirementIssues(facts({ grants }))).toEqual([
-      'The account lacks the privilege REPLICATION SLAVE ON *.*.',
-      'The account lacks the privilege RELOAD ON *.*.',
-      'The account lacks the privilege SUPER ON *.*.',
+      'The account lacks the privilege REPLICATION SLAVE ON *.*',
+      'The account lacks the privilege RELOAD ON *.*',
+      'The account lacks the privilege SUPER ON *.*',
     ]);
   });
 
@@ -141,7 +141,7 @@ describe('requirementIssues', () => {
     expect(requirementIssues(facts({ version, grants: [basics, parts] }))).toEqual([]);
     expect(requirementIssues(facts({ version, grants: [basics, 'GRANT SUPER ON *.* TO `fabric`@`%`'] }))).toEqual([]);
     expect(requirementIssues(facts({ version, grants: [basics, parts.replace('CONNECTION_ADMIN,', '')] }))).toEqual([
-      'The account lacks the privilege CONNECTION_ADMIN (or SUPER) ON *.*.',
+      'The account lacks the privilege CONNECTION_ADMIN (or SUPER) ON *.*',
     ]);
   });
 });

@@ -51,6 +51,16 @@ describe('event', () => {
     expect(await refusal('event.wait_for_procedures', [])).toContain('proc_uuids');
   });
 
+  it('answers for a procedure once, however often it is asked for, and for 1,000 at most', async () => {
+    const [good] = (await call('group.description', 'my_group', 'new')).rows;
+    const { resultSets } = await call('event.wait_for_procedures', Array(20_000).fill(good?.uuid));
+    expect(resultSets).toHaveLength(2);
+    const strangers = Array.from({ length: 1_001 }, (_, n) => `${n}`);
+    expect(await refusal('event.wait_for_procedures', strangers)).toBe(
+      'proc_uuids names 1001 procedures; 1000 is the most for one call.',
+    );
+  });
+
   it('starts nothing for an event that is unknown, or only tells', async () => {
     for (const name of ['NOSUCH', 'SERVER_LOST', 'SERVER_PROMOTED', 'ADD_SHARD'])
       expect(await uuidsOf(name)).toEqual([]);
@@ -194,6 +204,16 @@ describe('statistics', () => {
     ]);
     const all = (await call('statistics.procedure')).rows.map(({ proc_name }) => proc_name);
     expect(all).toEqual(['event.wait_for_procedures', 'group.create', 'statistics.procedure']);
+  });
+
+  it('stay what the protocol can carry', async () => {
+    const much = { kind: 'command', subject: 'dump.servers', total: 2 ** 31 } as const;
+    await node.store.addCounts([
+      { ...much, event: 'called' },
+      { ...much, event: 'failed' },
+    ]);
+    const { rows } = await call('statistics.procedure', 'dump');
+    expect(rows).toEqual([{ proc_name: 'dump.servers', call_count: 2 ** 31 - 1, call_abort: 2 ** 31 - 1 }]);
   });
 });
 
