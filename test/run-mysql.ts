@@ -8,7 +8,16 @@ if (SERVER_VERSIONS.some(name => name === version)) {
   const firstOption = rest.findIndex(argument => argument.startsWith('-'));
   const files = firstOption < 0 ? rest : rest.slice(0, firstOption);
   // These run on versions of their own, whatever is asked for, or on none; they are run when they are named.
-  const both = ['demote', 'membership', 'operations', 'reopening', 'store-mysql', 'acceptance-*', 'least-privileges'];
+  const both = [
+    'demote',
+    'membership',
+    'operations',
+    'reopening',
+    'store-mysql',
+    'acceptance-*',
+    'least-privileges',
+    'received',
+  ];
   const all = [
     ...both,
     'demo',
