@@ -62,13 +62,20 @@ export function createFencer(context: Context, runner: Runner): Fencer {
     if (!connection) return;
     const needed = await needsFence(server, connection);
     // A procedure that goes on for long must not leave it open beside the primary. Nothing makes a FAULTY server anything but read-only.
-    if (needed && server.status === STATUS_FAULTY && group.primary !== server.uuid) await shutAtOnce(connection);
+    if (needed && (await isOut(group.id, server.uuid))) await shutAtOnce(connection);
     if (ending.signal.aborted || needed !== false) connection.close();
     else hold(connection, group.id, server.uuid);
     // A procedure that is under way may be just about to fence it.
     if (ending.signal.aborted || !needed || (isHeld(server) && runner.busy(group.id))) return;
     if (isHeld(server)) await runner.run(doubtFence(group.id, server.uuid)).done;
     await runner.run(fenceReturned(group.id, server.uuid, holder => hold(holder, group.id, server.uuid))).done;
+  }
+
+  /** As it is stored now: connecting may have taken a while. */
+  async function isOut(group: string, uuid: string): Promise<boolean> {
+    const stored = await context.store.group(group).catch(() => undefined);
+    const record = stored?.servers.find(server => server.uuid === uuid);
+    return record?.status === STATUS_FAULTY && stored?.primary !== uuid;
   }
 
   function hold(connection: ManagedServer, group: string, uuid: string): void {

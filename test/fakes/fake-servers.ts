@@ -105,6 +105,7 @@ function createSession(server: FakeServer, address: Address, around: Surrounding
         ioErrno: server.ioError === '' ? 0 : 2003,
         sqlErrno: server.sqlError === '' ? 0 : 1062,
         retrieved: '',
+        delay: 0,
         secondsBehind: 0,
       };
     },

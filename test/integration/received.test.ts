@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Mysqld, startMysqlds } from '../../src/testing.js';
-import { STATUS_PRIMARY } from '../../src/wire/topology.js';
+import { MODE_OFFLINE, STATUS_PRIMARY, STATUS_SPARE } from '../../src/wire/topology.js';
 import { HaGroup, until } from './ha-group.js';
 
 /** What a secondary has received, and its primary was perhaps told so, is not lost because it takes long to apply. */
@@ -68,7 +68,18 @@ describe.each(['9.7', '5.6'])('on MySQL %s', version => {
     await failedOver();
     expect(await idsOn(servers[1])).toEqual([1]);
     expect((await ha.group()).primary).toBe(ha.uuid(servers[1]));
-    expect(ha.sentences.join('\n')).toContain('lacks what is still being applied elsewhere');
+    expect(ha.sentences.join('\n')).toContain('lacks what another server has received and not applied');
+  });
+
+  test('what a spare alone has received reaches the one that takes over', { timeout: 60_000 }, async () => {
+    await form(servers);
+    await until(async () => (await idsOn(servers[2]).catch(() => null)) !== null);
+    await ha.change(servers[1], { status: STATUS_SPARE, mode: MODE_OFFLINE });
+    await servers[2].query(semiSync ? 'STOP REPLICA IO_THREAD' : 'STOP SLAVE IO_THREAD');
+    await write(0);
+    await failedOver();
+    expect((await ha.group()).primary).toBe(ha.uuid(servers[2]));
+    expect(await idsOn(servers[2])).toEqual([1]);
   });
 
   test('transactions from elsewhere that came through the primary do not stop a failover', async () => {

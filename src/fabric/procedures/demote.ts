@@ -36,6 +36,8 @@ const checkPrimary: Step<Demotion> = {
     const group = await requireGroup(context, data.group);
     const primary = primaryOf(group);
     if (!primary) throw new CommandError('GroupError', phrases.noPrimary(group.id));
+    // One that does not answer is no operator's affair but the detector's: nothing is begun, and nothing has to be taken back.
+    if (primary.status !== STATUS_FAULTY) await context.sessions.to(primary, patience(context));
     data.before = group;
     data.fenced = primary.status === STATUS_FAULTY ? null : primary.uuid;
   },
@@ -64,7 +66,9 @@ const blockWrites: Step<Demotion> = {
       await (await context.sessions.to(primary, patience(context))).unfence();
     } catch (error) {
       // It refuses writes, and is not called the primary of a group that waits for it in vain.
-      await changeGroup(context, id, stored => withoutPrimary(stored, primary, context.now()));
+      await changeGroup(context, id, stored =>
+        withServer(withoutPrimary(stored, primary, context.now()), fenced, { needsFencing: true }),
+      );
       const sentence = `group ${id} has no primary: ${fenced} was demoted, and could not be opened again: ${describe(error)}`;
       decided(context, { group: id, server: fenced, event: 'demoted', level: 'warn', sentence });
       return;

@@ -1,5 +1,6 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
+import { formatGtidSet, parseGtidSet } from '../replication/gtid.js';
 import { errantSince } from './candidates.js';
 import { changeGroup, refuseReplaced, requireGroup } from './group-record.js';
 import { shortPatience } from './promotion.js';
@@ -31,7 +32,7 @@ const learnForeign: Step<Learning> = {
     if (foreign === '') return;
     await changeGroup(context, id, stored =>
       stored.primary === uuid && stored.baseline === baseline
-        ? { ...stored, baseline: [baseline, foreign].filter(Boolean).join() }
+        ? { ...stored, baseline: formatGtidSet(parseGtidSet([baseline, foreign].join())) }
         : stored,
     );
     const sentence = `the primary ${uuid} of group ${id} has transactions from elsewhere, which are not errant on its secondaries: ${foreign}`;

@@ -5,7 +5,7 @@ import { CommandError, ended } from '../errors.js';
 import { phrases } from '../model.js';
 import { AdminError, type ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import { beyond, ownLost } from './candidates.js';
+import { type Applicant, beyond, ownLost } from './candidates.js';
 import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
 import type { Step, StepContext } from './run.js';
 
@@ -27,6 +27,10 @@ export type Promotion = {
   /** Failover: the servers that may be promoted, best first. */
   order: string[];
   chosen: string | null;
+  /** Failover: spares, with all that they have applied. */
+  donors?: readonly Applicant[];
+  /** Failover: the server that was named takes writes already. */
+  inUse?: boolean;
   /** Failover: servers that `update_only` put into the group, and that were found to follow the old primary. */
   placed?: string[];
   /** It is the node's decision, not an operator's: servers that are an operator's affair are left alone. */

@@ -4,7 +4,7 @@ import { type ManagedServer, refusesWrites } from '../replication/replication.js
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { isInPlace } from './by-hand.js';
 import { type Applicant, errantSince, holds } from './candidates.js';
-import { drain, StillApplying } from './drain.js';
+import { drain, Undrained } from './drain.js';
 import { refuseReplaced, requireServer } from './group-record.js';
 import { CATCH_UP, describe, isAlive, type Promotion, shortPatience, Unfenced } from './promotion.js';
 import type { StepContext } from './run.js';
@@ -15,8 +15,10 @@ export interface Survey {
   readonly valid: readonly Applicant[];
   /** A sentence for each server that was passed over, by uuid. */
   readonly excluded: ReadonlyMap<string, string>;
-  /** Those that are still applying what they have received, with all that they hold. */
+  /** Those that have received what they have not applied, with all that they hold. */
   readonly late: readonly Applicant[];
+  /** Spares: no candidates, but they may have what these lack. */
+  readonly donors: readonly Applicant[];
 }
 
 /**
@@ -25,39 +27,36 @@ export interface Survey {
  * @throws CommandError when it answers and cannot be fenced.
  */
 export async function survey(data: Promotion, group: GroupRecord, context: StepContext): Promise<Survey> {
-  const present = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
-  const servers = inQuestion(data, group);
+  const asked = askedIn(group, data);
+  const isCandidate = ({ uuid, status }: ServerRecord) => status === STATUS_SECONDARY || uuid === asked;
+  const servers = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
   const rush = createRush();
-  const bystanders = Promise.allSettled(
-    present.filter(server => !servers.includes(server)).map(server => meet(server, data, group, context)),
-  );
-  const answers = await Promise.allSettled(servers.map(server => look(server, data, group, rush, context)));
-  for (const answer of [...answers, ...(await bystanders)])
-    if (answer.status === 'rejected' && answer.reason instanceof Unfenced) throw answer.reason;
-  const valid: Applicant[] = [];
-  const excluded = new Map<string, string>();
-  const late: Applicant[] = [];
+  const examine = (server: ServerRecord) =>
+    isCandidate(server) ? look(server, data, group, rush, context) : lookAtSpare(server, data, group, context);
+  const answers = await Promise.allSettled(servers.map(examine));
+  const found = { valid: [] as Applicant[], excluded: new Map<string, string>(), late: [] as Applicant[] };
+  const donors: Applicant[] = [];
   for (const [index, answer] of answers.entries()) {
-    const { uuid, weight, host, port } = servers[index] as ServerRecord;
-    if (answer.status === 'fulfilled') valid.push(answer.value);
-    else excluded.set(uuid, `Server (${uuid}, ${host}:${port}): ${describe(answer.reason)}.`);
-    if (answer.status === 'rejected' && answer.reason instanceof StillApplying)
-      late.push({ uuid, weight, executed: answer.reason.held });
+    const server = servers[index] as ServerRecord;
+    if (answer.status === 'fulfilled') (isCandidate(server) ? found.valid : donors).push(answer.value);
+    else if (answer.reason instanceof Unfenced) throw answer.reason;
+    else if (isCandidate(server)) exclude(server, answer.reason, found);
   }
-  return { valid, excluded, late };
+  return { ...found, donors };
+}
+
+function exclude(
+  { uuid, weight, host, port }: ServerRecord,
+  reason: unknown,
+  { excluded, late }: { excluded: Map<string, string>; late: Applicant[] },
+): void {
+  excluded.set(uuid, `Server (${uuid}, ${host}:${port}): ${describe(reason)}.`);
+  if (reason instanceof Undrained && reason.counts) late.push({ uuid, weight, executed: reason.held });
 }
 
 /** uuid of the server that was named; null: none was. */
 function askedIn(group: GroupRecord, { asked }: Promotion): string | null {
   return asked === null ? null : requireServer(group, asked).uuid;
-}
-
-/** The secondaries; a spare only when it was named. */
-function inQuestion(data: Promotion, group: GroupRecord): ServerRecord[] {
-  const asked = askedIn(group, data);
-  return group.servers.filter(
-    ({ uuid, status }) => uuid !== data.old && (status === STATUS_SECONDARY || uuid === asked),
-  );
 }
 
 async function look(
@@ -70,12 +69,39 @@ async function look(
   const server = await meet(record, data, group, context);
   const issues = await server.requirementIssues();
   if (issues.length > 0) throw new Error(issues.join('; '));
-  if (data.oldExecuted === null) await drain(server);
+  if (data.oldExecuted === null) await drain(server, rush.through);
   else await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
+  const applicant = await examined(record, server, data, group);
+  rush.through.push(applicant.executed);
+  return applicant;
+}
+
+/** ms: one that is silent must not hold up a failover in which it has no part. */
+const SPARE_PATIENCE = 300;
+
+/** What the lost primary has sent it is waited for only when nobody else can tell. */
+async function lookAtSpare(
+  record: ServerRecord,
+  data: Promotion,
+  group: GroupRecord,
+  context: StepContext,
+): Promise<Applicant> {
+  const server = await meet(record, data, group, context, SPARE_PATIENCE);
+  if (data.oldExecuted === null) await drain(server);
+  return examined(record, server, data, group);
+}
+
+/** @throws Error when it has errant transactions. */
+async function examined(
+  { uuid, weight }: ServerRecord,
+  server: ManagedServer,
+  data: Promotion,
+  group: GroupRecord,
+): Promise<Applicant> {
   const executed = await server.executed();
   const errant = errantSince(executed, data.old ?? '', await known(server, data, group));
   if (errant !== '') throw new Error(`it has errant transactions: ${errant}`);
-  return { uuid: record.uuid, weight: record.weight, executed };
+  return { uuid, weight, executed };
 }
 
 /** Connected, and fenced if it accepts writes. */
@@ -84,12 +110,17 @@ async function meet(
   data: Promotion,
   group: GroupRecord,
   context: StepContext,
+  patience = shortPatience(context),
 ): Promise<ManagedServer> {
-  const server = await context.sessions.to(record, shortPatience(context));
+  const server = await context.sessions.to(record, patience);
   const identity = await refuseReplaced(record, server);
   if (record.byHand && data.automatic) await refuseByHand(record, server, data);
-  // One that an operator has named takes writes from here on in any case: an application that it serves already need not notice.
-  if (refusesWrites(identity) || record.uuid === askedIn(group, data)) return server;
+  if (refusesWrites(identity)) return server;
+  if (record.uuid === askedIn(group, data)) {
+    // It is to take writes in any case: an application that it serves already need not notice.
+    data.inUse = true;
+    return server;
+  }
   try {
     await server.fence();
     await server.killClients();
@@ -130,6 +161,8 @@ async function receiveAll(server: ManagedServer, gtids: string, timeout: number)
 
 /** Waits for all, but once one has everything, only as long as equals need: a slow replica must not hold up a complete one. */
 interface Rush {
+  /** What each has applied that is through. */
+  readonly through: string[];
   join(wait: (timeout: number) => Promise<boolean>): Promise<void>;
 }
 
@@ -141,6 +174,7 @@ function createRush(): Rush {
     announce = resolve;
   });
   return {
+    through: [],
     async join(wait) {
       const own = wait(CATCH_UP);
       own.catch(() => {});

@@ -14,6 +14,7 @@ export function toReplicaStatus(row: Row): ReplicaStatus {
     ioErrno: Number(row.Last_IO_Errno),
     sqlErrno: Number(row.Last_SQL_Errno),
     retrieved: text(row.Retrieved_Gtid_Set).replace(/\s/g, ''),
+    delay: Number(row.SQL_Delay ?? 0),
     secondsBehind: behind === null || behind === undefined ? null : Number(behind),
   };
 }

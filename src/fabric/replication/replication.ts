@@ -23,6 +23,8 @@ export interface ReplicaStatus {
   readonly sqlErrno: number;
   /** GTID set received into the relay log since the replica was configured. */
   readonly retrieved: string;
+  /** Seconds by which it is told to apply everything late. */
+  readonly delay: number;
   /** null: unknown (a thread is stopped). */
   readonly secondsBehind: number | null;
 }
