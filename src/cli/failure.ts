@@ -41,16 +41,17 @@ const BY_KIND: Readonly<Record<string, string>> = {
 };
 
 /** For a call that got no answer, in the words of the endpoint's error. */
-export function failedCall(error: unknown, node: string, { kind }: Pick<CliCommand, 'kind'>): CliError {
+export function failedCall(error: unknown, node: string, { kind, acts }: Pick<CliCommand, 'kind' | 'acts'>): CliError {
   if (!(error instanceof FabricError)) throw error;
   const { cause } = error;
-  const inDoubt = kind === 'procedure' && error.code === 'FABRIC_UNREACHABLE' && mayBeDone(cause);
-  return new CliError(error.message, `${adviceForCause(cause, node)}${inDoubt ? `\n${IN_DOUBT}` : ''}`, {
-    cause: error,
-  });
+  const inDoubt = acts && error.code === 'FABRIC_UNREACHABLE' && mayBeDone(cause);
+  const doubt = kind === 'procedure' ? PROCEDURE_IN_DOUBT : IN_DOUBT;
+  return new CliError(error.message, `${adviceForCause(cause, node)}${inDoubt ? `\n${doubt}` : ''}`, { cause: error });
 }
 
-const IN_DOUBT =
+const IN_DOUBT = 'What was asked for may have been done: look before you ask for it again.';
+
+const PROCEDURE_IN_DOUBT =
   `The change may be under way or done; what the node had begun as it ended, it goes on with at its next start. ` +
   `'${TOOL} event under_way' shows what is under way, '${TOOL} event log' what became of it.`;
 

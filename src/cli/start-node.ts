@@ -5,7 +5,7 @@ import { CliError } from './failure.js';
 import { TOOL } from './help.js';
 import type { Io } from './io.js';
 import { openLog } from './log.js';
-import { storeFailure } from './store-failure.js';
+import { storeAdvice } from './store-advice.js';
 
 /** `manage start`: a node in this process, until a signal or `manage stop` ends it. */
 
@@ -37,8 +37,8 @@ async function start(fabric: Fabric, log: Log): Promise<void> {
     const { code = '', message } = cause as NodeJS.ErrnoException;
     if (code === 'ABORT_ERR') return log.info(message);
     log.error(`The node could not start: ${message}`);
-    const failure = storeFailure(cause) ?? { message, advice: ADVICE[code] ?? adviceFor(message) };
-    throw new CliError(`The node could not start: ${failure.message}`, failure.advice, { cause });
+    const advice = storeAdvice(cause) ?? ADVICE[code] ?? adviceFor(message);
+    throw new CliError(`The node could not start: ${message}`, advice, { cause });
   }
 }
 

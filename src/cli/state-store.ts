@@ -7,7 +7,7 @@ import { TOOL } from './help.js';
 import type { Io } from './io.js';
 import { newPassword } from './new-password.js';
 import { Interrupted } from './prompt.js';
-import { STORE_PLACE, storeFailure } from './store-failure.js';
+import { STORE_PLACE, storeAdvice } from './store-advice.js';
 
 /** `manage setup` and `manage teardown`: the state store without a node. */
 
@@ -42,8 +42,7 @@ async function attempt<T>(work: Promise<T>): Promise<T> {
     return await work;
   } catch (cause) {
     if (cause instanceof CliError || cause instanceof Interrupted) throw cause;
-    const { message, advice } = storeFailure(cause) ?? { message: messageOf(cause), advice: STORE_PLACE };
-    throw new CliError(`The state store: ${message}`, advice, { cause });
+    throw new CliError(`The state store: ${messageOf(cause)}`, storeAdvice(cause) ?? STORE_PLACE, { cause });
   }
 }
 

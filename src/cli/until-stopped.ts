@@ -3,14 +3,13 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../fabric/config-file.js';
 import type { StorageOptions } from '../fabric/option-table.js';
-import { createStore } from '../fabric/store/create.js';
+import { isInUse } from '../fabric/store/create.js';
 import { place, storedOptions } from './state-store.js';
-import { isClaimed } from './store-failure.js';
 
 /** A node answers `manage stop` before it has ended: the tool waits for the end, so that a `manage start` that follows finds all free. */
 
-/** ms: a node gives what is under way 10 s. */
-const PATIENCE = 12_000;
+/** ms: a node gives what is under way 10 s, and its store 3 s more. */
+const PATIENCE = 15_000;
 const PERIOD = 50;
 /** ms for one try to connect. */
 const CONNECT = 1_000;
@@ -22,7 +21,7 @@ export async function untilStopped(config: Config): Promise<string | undefined> 
   if (!(await comes(timeUp, () => isFree(host, port)))) return `the address ${host}:${port}`;
   // A node lets its address go first and its store last, when its procedures have ended.
   const storage = storageOf(config);
-  if (!storage || (await comes(timeUp, () => isUnclaimed(storage, timeUp)))) return undefined;
+  if (!storage || (await comes(timeUp, async () => !(await isInUse(storage, timeUp))))) return undefined;
   return `the state store ${place(storage)}`;
 }
 
@@ -34,13 +33,16 @@ async function comes(timeUp: AbortSignal, look: () => Promise<boolean>): Promise
   return true;
 }
 
+/** A host may go with the node, and its name with it; that has been right a moment ago. */
+const GONE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
 /** Nobody takes connections there. */
 function isFree(host: string, port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect({ host, port, timeout: CONNECT });
     socket.once('connect', () => socket.destroy());
     socket.once('timeout', () => socket.destroy());
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(GONE.has(code ?? '')));
     socket.once('close', () => resolve(false));
   });
 }
@@ -52,18 +54,5 @@ function storageOf(config: Config): StorageOptions | undefined {
     return storage.type === 'mysql' || existsSync(storage.file) ? storage : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** What cannot be opened from here is none of ours to wait for. */
-async function isUnclaimed(storage: StorageOptions, timeUp: AbortSignal): Promise<boolean> {
-  const store = createStore(storage);
-  try {
-    await store.claim(() => {}, timeUp);
-    return true;
-  } catch (error) {
-    return !isClaimed(error);
-  } finally {
-    await store.close();
   }
 }

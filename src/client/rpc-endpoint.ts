@@ -137,6 +137,8 @@ function watchSending(outgoing: ClientRequest): () => boolean {
   let sent = false;
   outgoing.once('socket', (socket: Socket & { readonly encrypted?: boolean; readonly secureConnecting?: boolean }) => {
     sent = !socket.connecting && socket.secureConnecting !== true;
+    // Not on a kept socket, which would gather listeners for as long as it lives.
+    if (sent) return;
     socket.once(socket.encrypted ? 'secureConnect' : 'connect', () => {
       sent = true;
     });

@@ -225,8 +225,8 @@ function convert({ kind }: ConfigKey, value: string): ConfigValue | { readonly p
  * has no type, and names of that server what is not as usual.
  */
 function implyStorage(given: Map<string, Setting>): void {
-  if (given.has('storage.type')) return;
   const imply = (value: string, keys: readonly string[]) => {
+    if (given.has('storage.type')) return;
     const named = keys.map(key => given.get(`storage.${key}`)).find(Boolean);
     if (named) given.set('storage.type', { ...named, key: 'type', value });
   };

@@ -94,6 +94,7 @@ export function createNode(context: Context): Fabric {
   let stopping: Promise<void> = Promise.resolve();
   let leaving = new AbortController();
   let reason: Error | undefined;
+  let started: RunningNode | undefined;
   const waiting: (() => void)[] = [];
   let address = configuredAddress(options);
 
@@ -101,6 +102,7 @@ export function createNode(context: Context): Fabric {
     await stopping;
     const node = await startNode(context, { shutDown: () => void stop(), standDown }, signal);
     address = node.address;
+    started = node;
     return node;
   };
   const stop = async (grace = GRACE_MS): Promise<void> => {
@@ -115,6 +117,7 @@ export function createNode(context: Context): Fabric {
   const standDown = (error: Error): void => {
     context.log.error(error.message);
     reason = error;
+    started?.abandon();
     void stop(0);
   };
   const current = async (): Promise<RunningNode> => {
@@ -137,6 +140,7 @@ export function createNode(context: Context): Fabric {
         await attempt;
       } catch (error) {
         if (running === attempt) running = undefined;
+        for (const tell of waiting.splice(0)) tell();
         throw error;
       }
     },
@@ -161,6 +165,8 @@ interface RunningNode {
   readonly address: FabricAddress;
   /** @param grace ms for what is under way. */
   stop(grace: number): Promise<void>;
+  /** Leaves at once what is under way, also in a `stop` that waits for it. */
+  abandon(): void;
 }
 
 /** How a node comes to its end from within. */
@@ -183,8 +189,7 @@ async function startNode(context: Context, ending: Ending, leaving: AbortSignal)
   const stop = async (grace: number): Promise<void> => {
     // Whatever waits for a store that does not answer waits no longer.
     const late = setTimeout(() => void store.close(), grace);
-    await detector.stop();
-    await Promise.all([runner.stop(grace), ...endpoints.map(endpoint => endpoint.stop(grace))]);
+    await Promise.all([detector.stop(), runner.stop(grace), ...endpoints.map(endpoint => endpoint.stop(grace))]);
     await statistics.stop();
     clearTimeout(late);
     await store.close();
@@ -207,7 +212,12 @@ async function startNode(context: Context, ending: Ending, leaving: AbortSignal)
     for (const endpoint of endpoints) endpoint.open();
     log.info(`Listening for XML-RPC on ${formatAddress(first.address)}.`);
     if (second) log.info(`Listening for the MySQL protocol on ${formatAddress(second.address)}.`);
-    return { commandContext, address: { xmlrpc: first.address, ...(second && { mysql: second.address }) }, stop };
+    return {
+      commandContext,
+      address: { xmlrpc: first.address, ...(second && { mysql: second.address }) },
+      stop,
+      abandon: runner.leave,
+    };
   } catch (error) {
     await stop(GRACE_MS).catch(() => {});
     throw leaving.aborted ? leaving.reason : error;

@@ -39,7 +39,10 @@ export function createProber(record: ServerRecord, context: Context, lost: () =>
   const probe = async () => {
     try {
       const server = await context.replication.connect(record, timeout);
-      const { uuid } = await server.identity();
+      const { uuid } = await server.identity().catch(error => {
+        server.close();
+        throw error;
+      });
       if (uuid.toLowerCase() === record.uuid.toLowerCase()) {
         keepWatch(server);
         return true;

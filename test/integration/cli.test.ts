@@ -191,12 +191,12 @@ describe('manage start', () => {
     [
       'a store that cannot be opened',
       () => ({ MYSQL2_FABRIC_STORAGE_TYPE: 'sqlite', MYSQL2_FABRIC_STORAGE_FILE: dir }),
-      /The file \S+ of the state store cannot be opened: this user may not .*\nWhere it is, .*\[storage\]/,
+      /The state store \S+ \(storage\.file\) cannot be opened \(EISDIR\)\.\nWhere it is, .*\[storage\]/,
     ],
     [
       'a store below what is no folder',
       () => ({ MYSQL2_FABRIC_STORAGE_TYPE: 'sqlite', MYSQL2_FABRIC_STORAGE_FILE: '/dev/null/x/fabric.sqlite' }),
-      /The node could not start: ENOTDIR.*\nWhere it is, .*\[storage\]/,
+      /The folder \S+ of the state store \(storage\.file\) cannot be made \(ENOTDIR\)\.\nWhere it is, .*\[storage\]/,
     ],
     [
       'a store without anybody who may call it',

@@ -7,7 +7,7 @@ import { createMysqlDatabase, createMysqlStore, type MysqlSettings } from '../..
 import { createClaim, lockOf } from '../../src/fabric/store/mysql-claim.js';
 import { dropTables } from '../../src/fabric/store/schema.js';
 import type { Row, SqlValue } from '../../src/fabric/store/sql-database.js';
-import { accounts, Mysqld } from '../../src/testing.js';
+import { accounts, FaultProxy, Mysqld } from '../../src/testing.js';
 import { durableStoreContract, storeContract } from '../contract/store.contract.js';
 import { createFakeNode, createTrio } from '../fakes/fake-node.js';
 import { until } from './ha-group.js';
@@ -73,21 +73,23 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
     });
 
     test("stays one node's when that loses its session, and is another's when that was faster", async () => {
+      // Not by KILL: 5.6 leaves a killed session waiting now and then, with its lock.
+      const proxy = await FaultProxy.start({ port: victim.port });
       const settings = settingsFor(victim, 'claimed');
-      const [store, other] = [createMysqlStore(settings), createMysqlStore(settings)];
+      const [store, other] = [createMysqlStore({ ...settings, port: proxy.port }), createMysqlStore(settings)];
       const losses: Error[] = [];
       await Promise.all([store.open(), other.open()]);
       await store.claim(error => losses.push(error));
       const holder = async () => (await victim.query(`SELECT IS_USED_LOCK('${lockOf('claimed')}') AS id`))[0]?.id;
       const first = await holder();
-      await victim.query(`KILL ${first}`);
+      proxy.cut();
       await until(async () => ![null, first].includes(await holder()));
       await expect(other.claim(() => {})).rejects.toThrow('Another node uses the state store claimed on 127.0.0.1:');
       expect(losses).toEqual([]);
 
       const waiting = other.claim(() => {});
       await sleep(200);
-      await victim.query(`KILL ${await holder()}`);
+      proxy.cut();
       await waiting;
       await until(async () => losses.length > 0);
       const taken = /^Another node uses the state store claimed on .+ by now: it has taken over from this one\.$/;
@@ -95,6 +97,7 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       await expect(store.createGroup({ ...group, servers: [] })).rejects.toThrow(taken);
       await other.createGroup({ ...group, servers: [] });
       await Promise.all([store.close(), other.close()]);
+      await proxy.stop();
     });
 
     const session = async () => {
@@ -129,17 +132,18 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       await until(async () => (await uptime()) > 6);
       await soon('the end of the server', victim.kill());
       await soon('the start of the server', victim.start());
-      const more = [await session()];
-      while ((more.at(-1)?.id ?? 0) < former.id) more.push(await session());
-      const other = more.at(-1) as (typeof more)[0];
+      let other = await session();
+      while (other.id < former.id) {
+        other.connection.destroy();
+        other = await session();
+      }
       expect(other.id).toBe(former.id);
       await createClaim('counted', 'here').take(other, () => {});
       const next = await session();
-      more.push(next);
       await expect(claim.keep(next)).rejects.toThrow('it has taken over from this one');
       expect(losses).toHaveLength(1);
       await other.query('SELECT 1');
-      for (const { connection } of more) connection.destroy();
+      for (const { connection } of [other, next]) connection.destroy();
     });
 
     test.runIf(version === '9.7')('lets its node stop in a bounded time while the server is frozen', async () => {
@@ -149,7 +153,9 @@ describe.each(['9.7', '5.6'])('the state store on MySQL %s', version => {
       );
       await fabric.start();
       victim.pause();
-      const call = expect(fabric.call('group.create', 'new')).rejects.toThrow('The node has stopped');
+      const call = expect(fabric.call('group.create', 'new')).rejects.toThrow(
+        /^ProcedureError: (The node has stopped|This node is stopping)/,
+      );
       const began = performance.now();
       await fabric.stop();
       expect(performance.now() - began).toBeLessThan(15_000);

@@ -42,6 +42,8 @@ export interface JournalOptions {
   readonly leaving: AbortSignal;
   /** Gets the answer for whoever asked for the run, when that has to wait for the store. May be called again. */
   late(answer: RunRecord): void;
+  /** The store takes changes again. */
+  onTime(): void;
 }
 
 /** ms until the store is asked again. */
@@ -54,7 +56,7 @@ export function createJournal(
   procedure: Recorded,
   uuid: string,
   context: Context,
-  { before, leaving, late }: JournalOptions,
+  { before, leaving, late, onTime }: JournalOptions,
 ): Journal {
   const events: RunEvent[] = [...(before?.events ?? [])];
   const resumed = { step: before?.step ?? 0, error: before?.error ?? null };
@@ -89,11 +91,12 @@ export function createJournal(
       try {
         await save(run);
         if (tries > 1) context.log.info(`${procedure.name} (${uuid}) is recorded now, after ${tries} attempts`);
+        onTime();
         return;
       } catch (cause) {
         leaving.throwIfAborted();
         if (tries === 1) complain(cause);
-        late(answer);
+        else late(answer);
       }
       await unless(leaving, sleep(RETRY, undefined, { ref: false }));
     }

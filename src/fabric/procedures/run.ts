@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { decided } from '../audit.js';
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { AdminError } from '../replication/replication.js';
-import type { RunRecord } from '../store/store.js';
+import type { RunRecord, Store } from '../store/store.js';
 import { createGroupLock } from './group-lock.js';
 import { StoreFailure } from './group-record.js';
 import { createJournal, type Journal } from './journal.js';
@@ -75,6 +76,8 @@ export interface Runner {
   busy(group: string): boolean;
   /** Takes no new procedures and waits for those under way, at most `timeout` ms; then they are left as they are, for the next start to go on with. */
   stop(timeout: number): Promise<void>;
+  /** Leaves those under way as they are, at once. */
+  leave(): void;
 }
 
 const STOPPING = 'ProcedureError: This node is stopping and takes no new procedures.';
@@ -99,6 +102,7 @@ export function createRunner(context: Context): Runner {
   /** The groups whose procedure waits for the store, and its uuid. */
   const late = new Map<string, string>();
   const leaving = new AbortController();
+  setMaxListeners(0, leaving.signal); // each wait of each run listens
   let stopped = false;
 
   const start = <D extends Data>(procedure: Procedure<D>, uuid: string, by: string, before?: RunRecord) => {
@@ -114,6 +118,7 @@ export function createRunner(context: Context): Runner {
         late.set(group, `${name} (${uuid})`);
         answer(run);
       },
+      onTime: () => void late.delete(group),
     });
     const ended = lock.hold(group, async () => {
       if (once !== undefined) waiting.delete(once);
@@ -140,7 +145,7 @@ export function createRunner(context: Context): Runner {
       const uuid = randomUUID();
       const reason = refusal(procedure.group);
       if (reason === undefined) return start(procedure, uuid, by);
-      const journal = createJournal(procedure, uuid, context, { leaving: leaving.signal, late() {} });
+      const journal = createJournal(procedure, uuid, context, { leaving: leaving.signal, late() {}, onTime() {} });
       return { uuid, done: Promise.resolve(journal.passOver(reason)) };
     },
     resume: (record, procedure) => start(procedure, record.uuid, 'the node, started again', record),
@@ -161,6 +166,10 @@ export function createRunner(context: Context): Runner {
       });
       leaving.abort(new Left());
       await ended();
+    },
+    leave() {
+      stopped = true;
+      leaving.abort(new Left());
     },
   };
 }
@@ -184,7 +193,7 @@ async function carryOut<D extends Data>(
   const standing: Step<D>[] = [];
   try {
     await journal.open();
-    await unless(leaving, goThrough(procedure, standing, journal, { ...context, sessions }));
+    await goThrough(procedure, standing, journal, { ...context, sessions }, leaving);
     return await journal.close(null);
   } catch (error) {
     // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
@@ -212,8 +221,7 @@ async function fail<D extends Data>(
   try {
     if (standing.some(({ undo }) => undo)) await journal.failed(error);
     for (const step of [...standing].reverse()) {
-      const takesBack = () => takeBack(step, procedure, context);
-      while (step.undo && (await unless(leaving, takesBack())) === 'again') await journal.delayed(error);
+      while (step.undo && (await takeBack(step, procedure, context, leaving)) === 'again') await journal.delayed(error);
     }
     return await journal.close(error);
   } catch (reason) {
@@ -227,6 +235,7 @@ async function goThrough<D extends Data>(
   standing: Step<D>[],
   journal: Journal,
   context: StepContext,
+  leaving: AbortSignal,
 ): Promise<void> {
   const { step: doneBefore, error } = journal.resumed;
   let index = 0;
@@ -235,16 +244,22 @@ async function goThrough<D extends Data>(
     index += 1;
     standing.push(step);
     if (!again && error !== null) break;
-    if (!again) await perform(step, procedure.data, journal, context);
+    if (!again) await perform(step, procedure.data, journal, context, leaving);
     if (step.final) standing.length = 0;
     if (!again) await journal.stepDone(step.name, step.final === true);
   }
   if (error !== null) throw new Error(error);
 }
 
-async function perform<D extends Data>(step: Step<D>, data: D, journal: Journal, context: StepContext): Promise<void> {
+async function perform<D extends Data>(
+  step: Step<D>,
+  data: D,
+  journal: Journal,
+  context: StepContext,
+  leaving: AbortSignal,
+): Promise<void> {
   journal.event(4, 2, `Executing action (${step.name}).`);
-  await within(step.bound ?? STEP_BOUND, step.name, step.run(data, context));
+  await within(step.bound ?? STEP_BOUND, step.name, unless(leaving, step.run(data, context)));
 }
 
 function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {
@@ -257,17 +272,32 @@ async function takeBack<D extends Data>(
   step: Step<D>,
   procedure: Procedure<D>,
   context: Context & { readonly by: string },
+  leaving: AbortSignal,
 ): Promise<'again' | 'ended'> {
   const sessions = createSessions(context.replication);
+  const undoing = step.undo?.(procedure.data, { ...context, store: impatient(context.store), sessions });
   try {
-    await within(UNDO_BOUND, step.name, step.undo?.(procedure.data, { ...context, sessions }) ?? Promise.resolve());
+    await within(UNDO_BOUND, step.name, unless(leaving, undoing ?? Promise.resolve()));
     return 'ended';
   } catch (error) {
+    leaving.throwIfAborted();
     context.log.error(`${procedure.name}: taking back '${step.name}' failed: ${describeError(error)}`);
     return error instanceof StoreFailure ? 'again' : 'ended';
   } finally {
     sessions.close();
   }
+}
+
+/** ms: a store that does not answer must not use up the bound of taking back, which is tried again for the store's sake only. */
+const STORE_BOUND = 10_000;
+
+function impatient(store: Store): Store {
+  const soon =
+    <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
+    (...args: A) =>
+      within(STORE_BOUND, 'the state store', work(...args));
+  const bounded = { group: soon(store.group), saveGroup: soon(store.saveGroup) };
+  return Object.assign(Object.create(store) as Store, bounded);
 }
 
 /** What the wire shows for a procedure that failed. */

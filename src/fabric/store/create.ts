@@ -3,12 +3,14 @@ import { missingAdmins } from '../accounts.js';
 import { parseAddress } from '../model.js';
 import type { FabricOptions, StorageOptions } from '../option-table.js';
 import { createMemoryStore } from './memory.js';
-import { createMysqlDatabase } from './mysql.js';
+import { createMysqlDatabase, isMysqlClaimed, type MysqlSettings } from './mysql.js';
 import { dropTables } from './schema.js';
 import type { SqlDatabase } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import { createSqliteDatabase } from './sqlite.js';
-import type { Store } from './store.js';
+import { type Store, StoreInUse } from './store.js';
+
+export { StoreInUse, StoreUnusable } from './store.js';
 
 /** The state store that the options name. Its `open` makes what is missing: the file, the database, the tables. */
 export function createStore(storage: StorageOptions): Store {
@@ -49,10 +51,30 @@ export async function teardownStorage(storage: StorageOptions): Promise<boolean>
   }
 }
 
+/**
+ * Whether a node works on it, as far as that can be told from here. Makes nothing.
+ * @param signal gives it up.
+ */
+export async function isInUse(storage: StorageOptions, signal: AbortSignal): Promise<boolean> {
+  if (storage.type === 'mysql') return isMysqlClaimed(mysqlSettings(storage), signal).catch(() => false);
+  const database = storage.type === 'sqlite' && existsSync(storage.file) ? createSqliteDatabase(storage) : undefined;
+  try {
+    await database?.claim(() => {});
+    return false;
+  } catch (error) {
+    return error instanceof StoreInUse;
+  } finally {
+    await database?.close();
+  }
+}
+
 function databaseOf(storage: StorageOptions): SqlDatabase | undefined {
   if (storage.type === 'sqlite') return createSqliteDatabase(storage);
-  if (storage.type === 'memory') return undefined;
+  return storage.type === 'memory' ? undefined : createMysqlDatabase(mysqlSettings(storage));
+}
+
+function mysqlSettings(storage: StorageOptions): MysqlSettings {
   const parsed = parseAddress(storage.address);
   if ('problem' in parsed) throw new RangeError(parsed.problem);
-  return createMysqlDatabase({ ...storage, ...parsed.value });
+  return { ...storage, ...parsed.value };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { SqlSession } from './sql-database.js';
+import { StoreInUse } from './store.js';
 
 /**
  * Which node works on the state: the one whose session holds a lock of the MySQL server. The session may be lost, and the lock with it; so
@@ -31,13 +32,14 @@ const PATIENCE = 2;
 /** ms until a session that did not get the lock asks again. */
 const RETRY = 1_000;
 
-/** Seconds; two answers about the same start differ by one, and by the time that they took. */
+/** Seconds; two answers about the same start differ by one. */
 const SAME_START = 5;
 
-/** When its server was started, by our clock, in seconds. */
+/** When its server was started, by that server's clock, in seconds: however that is set, it has counted so long since then. */
 async function startOf(session: SqlSession): Promise<number> {
-  const [row] = await session.query("SHOW GLOBAL STATUS LIKE 'Uptime'");
-  return performance.now() / 1_000 - Number(row?.Value);
+  const [now] = await session.query('SELECT UNIX_TIMESTAMP() AS seconds');
+  const [uptime] = await session.query("SHOW GLOBAL STATUS LIKE 'Uptime'");
+  return Number(now?.seconds) - Number(uptime?.Value);
 }
 
 /** One for each database of a server; a lock's name has at most 64 characters, as a database's alone may have. */
@@ -74,12 +76,12 @@ export function createClaim(database: string, server: string): Claim {
       await lock(session, PATIENCE);
       return;
     }
-    lost = new Error(`Another node uses the state store ${store} by now: it has taken over from this one.`);
+    lost = new StoreInUse(`Another node uses the state store ${store} by now: it has taken over from this one.`);
     tell?.(lost);
   };
 
   const take = async (session: Claimant, whenLost: (error: Error) => void): Promise<void> => {
-    if (!(await lock(session, PATIENCE))) throw new Error(`Another node uses the state store ${store}.`);
+    if (!(await lock(session, PATIENCE))) throw new StoreInUse(`Another node uses the state store ${store}.`);
     tell = whenLost;
   };
 

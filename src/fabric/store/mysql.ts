@@ -2,7 +2,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { addAbortSignal } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
-import { type Claimant, createClaim } from './mysql-claim.js';
+import { type Claimant, createClaim, lockOf } from './mysql-claim.js';
 import type { Dialect, Row, SqlDatabase, SqlValue, Work } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import type { Store } from './store.js';
@@ -155,8 +155,23 @@ const SETTINGS = (seconds: number) =>
   `SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES',
    wait_timeout = ${IDLE}, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
 
-/** @param closed ends the connection. */
-async function connect(settings: MysqlSettings, closed: AbortSignal): Promise<Link> {
+/** Whether a node works on this store. Makes nothing. */
+export async function isMysqlClaimed(settings: MysqlSettings, signal: AbortSignal): Promise<boolean> {
+  const done = new AbortController();
+  try {
+    const link = await connect(settings, AbortSignal.any([signal, done.signal]), async () => {});
+    const [row] = await link.query('SELECT IS_USED_LOCK(?) AS id', [lockOf(settings.database)]);
+    return row?.id !== null;
+  } finally {
+    done.abort();
+  }
+}
+
+/**
+ * @param closed ends the connection.
+ * @param use is to have the database chosen.
+ */
+async function connect(settings: MysqlSettings, closed: AbortSignal, use = choose): Promise<Link> {
   const { host, port, user, password, database, connectionTimeout } = settings;
   const timeout = connectionTimeout * 1_000;
   // Ours, because mysql2 only half-closes its own: with a frozen server that never ends.
@@ -169,7 +184,7 @@ async function connect(settings: MysqlSettings, closed: AbortSignal): Promise<Li
     });
     const link = createLink(connection, socket, timeout);
     for (const statement of SETTINGS(connectionTimeout).split(';')) await link.execute(statement);
-    await choose(database, link);
+    await use(database, link);
     return link;
   } catch (error) {
     socket.destroy();

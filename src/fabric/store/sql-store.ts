@@ -7,7 +7,15 @@ import { GROUP_COLUMNS, groupOf, groupRow, places, runOf, SERVER_COLUMNS, server
 import { insertEndedRuns, readRun, writeRun } from './run-rows.js';
 import { migrate } from './schema.js';
 import type { Row, SqlDatabase, SqlSession, Work } from './sql-database.js';
-import { type GroupRecord, type ServerRecord, type Store, StoreConflict, type UserRecord } from './store.js';
+import {
+  type GroupRecord,
+  type ServerRecord,
+  type Store,
+  StoreConflict,
+  StoreInUse,
+  StoreUnusable,
+  type UserRecord,
+} from './store.js';
 import { orderedUsers, readUsers, writeUsers } from './user-rows.js';
 
 /**
@@ -79,6 +87,9 @@ export function createSqlStore(database: SqlDatabase): Store {
         await work();
         signal?.throwIfAborted();
       });
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw cause instanceof StoreInUse ? cause : new StoreUnusable(messageOf(cause), { cause });
     } finally {
       signal?.removeEventListener('abort', giveUp);
     }
@@ -260,3 +271,5 @@ async function insertGroup(group: GroupRecord, session: SqlSession): Promise<voi
     rows.flat(),
   );
 }
+
+const messageOf = (cause: unknown) => (cause instanceof Error && cause.message !== '' ? cause.message : String(cause));

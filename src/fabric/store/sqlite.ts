@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dialect, SqlDatabase, SqlSession } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
 import { openSqlite, type SqliteHandle } from './sqlite-binding.js';
-import type { Store } from './store.js';
+import { type Store, StoreInUse } from './store.js';
 
 /** The embedded state store: one file, no server, every commit on disk before the next step. */
 
@@ -101,7 +101,7 @@ async function holdLock(file: string): Promise<SqliteHandle> {
     return lock;
   } catch (error) {
     lock.close();
-    throw isBusy(error) ? new Error(`Another node uses the state store ${file}.`, { cause: error }) : error;
+    throw isBusy(error) ? new StoreInUse(`Another node uses the state store ${file}.`, { cause: error }) : error;
   }
 }
 

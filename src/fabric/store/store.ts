@@ -202,6 +202,12 @@ export interface Store {
   changeUsers(change: (users: readonly UserRecord[]) => readonly UserRecord[]): Promise<void>;
 }
 
+/** A node works on it already, or by now. */
+export class StoreInUse extends Error {}
+
+/** It cannot be reached, opened, or brought up to date. */
+export class StoreUnusable extends Error {}
+
 /** Somebody else changed the group since it was read. */
 export class StoreConflict extends Error {
   override readonly name = 'StoreConflict';

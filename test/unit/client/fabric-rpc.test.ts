@@ -211,6 +211,17 @@ describe('a node that fails', () => {
     expect(performance.now() - began).toBeLessThan(1_500);
   });
 
+  it('is asked over a kept connection again and again without a warning', async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error) => void warnings.push(warning);
+    process.on('warning', hear);
+    const rpc = rpcTo([await startNode()]);
+    for (let n = 0; n < 20; n += 1) await rpc.topology('g');
+    await new Promise(setImmediate);
+    process.off('warning', hear);
+    expect(warnings).toEqual([]);
+  });
+
   it('may close a kept connection at any time: the call is sent once more', async () => {
     const node = await startNode();
     const rpc = rpcTo([node]);

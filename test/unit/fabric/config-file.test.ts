@@ -129,6 +129,7 @@ describe("a file of the original's", () => {
     ['database = fabric', 'mysql'],
     ['type = memory\nuser = fabric', 'memory'],
     ['file = state.sqlite', 'sqlite'],
+    ['file = state.sqlite\naddress = db0:3306', 'mysql'],
     ['connection_delay = 1', undefined],
   ])('has its state where what it names is, unless it says otherwise: %j', (lines, type) => {
     const { storage } = load(`${NEEDED}[storage]\n${lines}\n`).options;

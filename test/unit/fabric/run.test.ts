@@ -1,9 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Context } from '../../../src/fabric/context.js';
 import { CommandError } from '../../../src/fabric/errors.js';
 import { parseFabricOptions } from '../../../src/fabric/options.js';
-import { createRunner, type Procedure, type Runner, type Step } from '../../../src/fabric/procedures/run.js';
+import { requireGroup } from '../../../src/fabric/procedures/group-record.js';
+import {
+  createRunner,
+  type Procedure,
+  type Runner,
+  type Step,
+  type StepContext,
+} from '../../../src/fabric/procedures/run.js';
+import type { ManagedServer } from '../../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
 import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
 
@@ -37,6 +45,12 @@ beforeEach(() => {
   };
   runner = createRunner(contextWith(store));
 });
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const GROUP = { description: null, active: false, primary: null, primarySince: null, baseline: null, servers: [] };
 
 const step = (name: string, more: Partial<Step> = {}): Step => ({
   name,
@@ -218,5 +232,84 @@ describe('the runner', () => {
     const begin = performance.now();
     await runner.stop(20);
     expect(performance.now() - begin).toBeLessThan(5_000);
+  });
+
+  test('ends taking back, too: nothing touches a server any more', async () => {
+    const touched: string[] = [];
+    let open = true;
+    let goOn = () => {};
+    const held = new Promise<void>(resolve => {
+      goOn = resolve;
+    });
+    const unfence = async () => void touched.push(open ? 'over an open session' : 'over a closed one');
+    const close = () => {
+      open = false;
+    };
+    const server = { unfence, onLost() {}, close } as unknown as ManagedServer;
+    runner = createRunner({ ...contextWith(createMemoryStore()), replication: { connect: async () => server } });
+    const undo = async (_data: unknown, { sessions }: StepContext) => {
+      const session = await sessions.to({ host: 'h', port: 1 }, 1_000);
+      done.push('undo begins');
+      await held;
+      await session.unfence();
+    };
+    void runner.run(procedure([fails('one', new Error('no'), { undo })]));
+    await expect.poll(() => done).toContain('undo begins');
+    await runner.stop(0);
+    goOn();
+    await expect.poll(() => touched).toEqual(['over a closed one']);
+  });
+
+  test('runs in many groups without a warning', async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error) => void warnings.push(warning);
+    process.on('warning', hear);
+    const groups = Array.from({ length: 20 }, (_, n) => `g${n}`);
+    await Promise.all(groups.map(group => runner.run({ ...procedure([slow('one', 5)]), group }).done));
+    process.off('warning', hear);
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('a store that takes no changes for a moment', () => {
+  test('holds up what comes behind, and turns it away no longer than that', async () => {
+    const store = createMemoryStore();
+    const { saveRun } = store;
+    let failures = 2;
+    store.saveRun = async run => {
+      if (run.step === 1 && failures > 0) {
+        failures -= 1;
+        throw new Error('disk full');
+      }
+      await saveRun(run);
+    };
+    runner = createRunner(contextWith(store));
+    const first = runner.run(procedure([step('one', { final: true }), slow('two', 1_000)]));
+    expect((await first.done).error).toMatch(/the procedure goes on when it does/);
+    expect((await runner.run(procedure([step('early')])).done).error).toMatch(/waits for the state store/);
+    await expect.poll(() => done, { timeout: 3_000 }).toContain('two begins');
+    expect((await runner.run(procedure([step('late')])).done).error).toBeNull();
+    expect(done).toEqual(['one', 'two begins', 'two ends', 'late']);
+  });
+
+  test('does not use up the bound of taking back', async () => {
+    vi.useFakeTimers();
+    const store = createMemoryStore();
+    await store.createGroup({ ...GROUP, id: 'g' });
+    const { group } = store;
+    let frozen = true;
+    store.group = id => (frozen ? new Promise(() => {}) : group(id));
+    runner = createRunner(contextWith(store));
+    const undo = async (_data: unknown, context: StepContext) => {
+      await requireGroup(context, 'g');
+      done.push('undone');
+    };
+    const run = runner.run(procedure([fails('one', new Error('no'), { undo })]));
+    await vi.advanceTimersByTimeAsync(40_000);
+    frozen = false;
+    await vi.advanceTimersByTimeAsync(15_000);
+    vi.useRealTimers();
+    await run.done;
+    await expect.poll(() => done, { timeout: 3_000 }).toEqual(['undone']);
   });
 });

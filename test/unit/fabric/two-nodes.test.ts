@@ -135,6 +135,38 @@ test('a node whose store was taken by another one ends at once, says why, and le
   expect(await node.stopped()).toBeUndefined();
 });
 
+test('a node that loses its store while it stops leaves its procedures at once', async () => {
+  const store = createMemoryStore();
+  await store.createGroup(trioRecord({ active: false }));
+  let lose = (_error: Error) => {};
+  const claimed: Store = {
+    ...store,
+    async claim(lost) {
+      lose = lost;
+    },
+  };
+  const frozen: Replication = { connect: () => new Promise(() => {}) };
+  const node = nodeOn(claimed, frozen);
+  await node.start();
+  const demotion = expect(node.call('group.demote', 'g')).rejects.toThrow('The node has stopped');
+  await expect.poll(() => store.unfinishedRuns()).toHaveLength(1);
+  const began = performance.now();
+  const stopping = node.stop();
+  lose(new Error('Another node uses the state store by now.'));
+  await Promise.all([stopping, demotion]);
+  expect(performance.now() - began).toBeLessThan(2_000);
+});
+
+test('who waits for the end of a node that cannot start is told', async () => {
+  const first = nodeOn(createMemoryStore());
+  await first.start();
+  const { host, port } = first.address.xmlrpc;
+  const second = nodeOn(createMemoryStore(), servers, `${host}:${port}`);
+  const start = expect(second.start()).rejects.toThrow('EADDRINUSE');
+  await second.stopped();
+  await start;
+});
+
 test('a node whose store is taken while it starts does not start', async () => {
   const taken: Store = {
     ...createMemoryStore(),
