@@ -77,7 +77,8 @@ function readOnlyVariable(dialect: Dialect): string {
   return dialect.superReadOnly ? 'super_read_only' : 'read_only';
 }
 
-const SYSTEM_USERS = ['system user', 'event_scheduler'];
+/** One that has not said yet who it is may be the node's own, and is as good as one that comes later. */
+const SYSTEM_USERS = ['system user', 'event_scheduler', 'unauthenticated user'];
 const SYSTEM_COMMANDS = ['Daemon', 'Binlog Dump', 'Binlog Dump GTID'];
 
 function isClient(row: Row, ownUser: string): boolean {
