@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { Connection } from 'mysql2/promise';
@@ -172,6 +173,22 @@ describe.each(SERVER_VERSIONS)('MySQL %s', version => {
       expect(await source.killClients()).toBe(0);
       expect(await target.killClients()).toBe(0);
       expect(await target.replicaStatus()).toMatchObject({ ioThread: 'running', sqlThread: 'running' });
+    });
+
+    it('leaves alone who is just connecting, and may be its own', async () => {
+      const source = await manage(primary);
+      const socket = connect({ host: primary.host, port: primary.port });
+      let ended = false;
+      socket.on('close', () => {
+        ended = true;
+      });
+      await once(socket, 'data'); // the greeting
+      await source.fence();
+      await source.killClients();
+      await source.ping();
+      expect(ended).toBe(false);
+      socket.destroy();
+      await source.unfence();
     });
   });
 
