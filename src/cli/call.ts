@@ -42,12 +42,13 @@ export async function callNode(
   const end =
     isLong(command, args) && io.watched && !line.flags.has('json') ? follow(command, caller, watch, io) : () => {};
   try {
+    const untilStopped = await watchFor(command, config);
     const answer = rpc.ask(command.name, complete, command.acts ? 'change' : 'look');
     const reply = await (command.kind === 'procedure' ? orSignal(answer, io) : answer);
     end();
     if (typeof reply === 'string') return leave(reply, io);
     io.out(line.flags.has('json') ? formatJson(reply) : formatReply(reply, command));
-    if (reply.error === '') return command.name === 'manage.stop' ? stopped(config, io) : 0;
+    if (reply.error === '') return untilStopped ? stopped(untilStopped, io) : 0;
     io.err(`${adviceForRefusal(reply, command)}\n`);
     return 1;
   } catch (error) {
@@ -72,8 +73,13 @@ function leave(signal: Signal, io: Io): number {
   return STATUS[signal];
 }
 
-async function stopped(config: Config, io: Io): Promise<number> {
-  const left = await (await import('./until-stopped.js')).untilStopped(config);
+/** Of `manage.stop` the answer is that the node will; the tool waits until it has. */
+async function watchFor(command: CliCommand, config: Config) {
+  return command.name === 'manage.stop' ? (await import('./until-stopped.js')).watchStop(config) : undefined;
+}
+
+async function stopped(untilStopped: () => Promise<string | undefined>, io: Io): Promise<number> {
+  const left = await untilStopped();
   if (left === undefined) return 0;
   io.err(`The node has been told to stop, and still has ${left}: its log says what it is at.\n`);
   return 1;

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../fabric/config-file.js';
 import type { StorageOptions } from '../fabric/option-table.js';
-import { isInUse } from '../fabric/store/create.js';
+import { holderOf } from '../fabric/store/create.js';
 import { place, storedOptions } from './state-store.js';
 
 /** A node answers `manage stop` before it has ended: the tool waits for the end, so that a `manage start` that follows finds all free. */
@@ -11,26 +11,35 @@ import { place, storedOptions } from './state-store.js';
 /** ms: a node gives what is under way 10 s, and its store 3 s more. */
 const PATIENCE = 15_000;
 const PERIOD = 50;
+/** ms for a look at the store. */
+const LOOK = 2_000;
 /** ms for one try to connect. */
 const CONNECT = 1_000;
 
-/** @returns what the node still has in the end; undefined: nothing of which can be told from here. */
-export async function untilStopped(config: Config): Promise<string | undefined> {
-  const { host, port } = config.caller;
-  const timeUp = AbortSignal.timeout(PATIENCE);
-  if (!(await comes(timeUp, () => isFree(host, port)))) return `the address ${host}:${port}`;
-  // A node lets its address go first and its store last, when its procedures have ended.
+/**
+ * To be called before the node is told to stop: its store may be a standby's at once.
+ * @returns what waits for the end, and gives what the node still has then; undefined: nothing of which can be told from here.
+ */
+export async function watchStop(config: Config): Promise<() => Promise<string | undefined>> {
   const storage = storageOf(config);
-  if (!storage || (await comes(timeUp, async () => !(await isInUse(storage, timeUp))))) return undefined;
-  return `the state store ${place(storage)}`;
+  const holder = storage && (await holderOf(storage, AbortSignal.timeout(LOOK)));
+  return async () => {
+    const { host, port } = config.caller;
+    const timeUp = AbortSignal.timeout(PATIENCE);
+    if (!(await comes(timeUp, () => isFree(host, port)))) return `the address ${host}:${port}`;
+    // A node lets its address go first and its store last, when its procedures have ended.
+    const isLeft = async () => holder === null || (storage && (await holderOf(storage, timeUp))) !== holder;
+    return !storage || (await comes(timeUp, isLeft)) ? undefined : `the state store ${place(storage)}`;
+  };
 }
 
 async function comes(timeUp: AbortSignal, look: () => Promise<boolean>): Promise<boolean> {
-  while (!(await look())) {
-    if (timeUp.aborted) return false;
+  for (;;) {
+    const has = await look();
+    if (timeUp.aborted) return false; // a look that was given up has seen nothing
+    if (has) return true;
     await sleep(PERIOD);
   }
-  return true;
 }
 
 /** A host may go with the node, and its name with it; that has been right a moment ago. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lockOf } from '../../src/fabric/store/mysql-claim.js';
 import { createPool } from '../../src/promise.js';
 import { freePort } from '../../src/testing/free-port.js';
 import { accounts, Mysqld, startMysqlds } from '../../src/testing.js';
@@ -76,5 +77,12 @@ test('a second node on the same MySQL store takes over when the first one is kil
   });
   await pool.query('INSERT INTO app.orders VALUES (1)');
   expect(await call(second, 'event log')).toContain('is FAULTY, says');
+
+  // One that is told to stop has stopped, although a standby that waits has the store at once.
+  const rival = await store.connect();
+  const waiting = rival.query(`SELECT GET_LOCK('${lockOf('state')}', 20) AS locked`);
+  await call(second, 'manage stop');
+  expect((await waiting)[0]).toEqual([{ locked: 1 }]);
+  rival.destroy();
   await pool.end();
 });

@@ -3,7 +3,7 @@ import { missingAdmins } from '../accounts.js';
 import { parseAddress } from '../model.js';
 import type { FabricOptions, StorageOptions } from '../option-table.js';
 import { createMemoryStore } from './memory.js';
-import { createMysqlDatabase, isMysqlClaimed, type MysqlSettings } from './mysql.js';
+import { createMysqlDatabase, type MysqlSettings, mysqlHolder } from './mysql.js';
 import { dropTables } from './schema.js';
 import type { SqlDatabase } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
@@ -52,17 +52,17 @@ export async function teardownStorage(storage: StorageOptions): Promise<boolean>
 }
 
 /**
- * Whether a node works on it, as far as that can be told from here. Makes nothing.
+ * Which node works on it, as far as that can be told from here; null: none. Makes nothing.
  * @param signal gives it up.
  */
-export async function isInUse(storage: StorageOptions, signal: AbortSignal): Promise<boolean> {
-  if (storage.type === 'mysql') return isMysqlClaimed(mysqlSettings(storage), signal).catch(() => false);
+export async function holderOf(storage: StorageOptions, signal: AbortSignal): Promise<number | 'a node' | null> {
+  if (storage.type === 'mysql') return mysqlHolder(mysqlSettings(storage), signal).catch(() => null);
   const database = storage.type === 'sqlite' && existsSync(storage.file) ? createSqliteDatabase(storage) : undefined;
   try {
     await database?.claim(() => {});
-    return false;
+    return null;
   } catch (error) {
-    return error instanceof StoreInUse;
+    return error instanceof StoreInUse ? 'a node' : null;
   } finally {
     await database?.close();
   }

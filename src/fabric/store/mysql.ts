@@ -155,13 +155,13 @@ const SETTINGS = (seconds: number) =>
   `SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES',
    wait_timeout = ${IDLE}, innodb_lock_wait_timeout = ${Math.max(1, Math.floor(seconds))}`;
 
-/** Whether a node works on this store. Makes nothing. */
-export async function isMysqlClaimed(settings: MysqlSettings, signal: AbortSignal): Promise<boolean> {
+/** The session of the node that works on this store; null: none does. Makes nothing. */
+export async function mysqlHolder(settings: MysqlSettings, signal: AbortSignal): Promise<number | null> {
   const done = new AbortController();
   try {
     const link = await connect(settings, AbortSignal.any([signal, done.signal]), async () => {});
     const [row] = await link.query('SELECT IS_USED_LOCK(?) AS id', [lockOf(settings.database)]);
-    return row?.id !== null;
+    return row?.id === null ? null : Number(row?.id);
   } finally {
     done.abort();
   }
