@@ -130,7 +130,9 @@ describe.each(['9.7', '5.6'])('switchover on MySQL %s', version => {
     for (const statement of [`STOP ${word}`, `RESET ${word} ALL`, 'SET GLOBAL read_only = OFF'])
       await second.query(statement);
     await until(async () => !(await ha.record(second)).byHand);
-    await until(async () => (await source(first)) === second.port);
+    await until(async () => (await source(first)) === second.port).catch(error => {
+      throw new Error(`${error}\n${ha.sentences.join('\n')}`);
+    });
     expect(await ha.expectOnePrimary()).toBe(second);
     expect(await ha.statuses()).toEqual(['SECONDARY', 'PRIMARY', 'SECONDARY']);
   });
