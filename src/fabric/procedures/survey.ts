@@ -32,7 +32,7 @@ export async function survey(data: Promotion, group: GroupRecord, context: StepC
   const servers = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
   const rush = createRush();
   const examine = (server: ServerRecord) =>
-    isCandidate(server) ? look(server, data, group, rush, context) : lookAtSpare(server, data, group, context);
+    isCandidate(server) ? look(server, data, group, rush, context) : lookAtSpare(server, data, group, rush, context);
   const answers = await Promise.allSettled(servers.map(examine));
   const found = { valid: [] as Applicant[], excluded: new Map<string, string>(), late: [] as Applicant[] };
   const donors: Applicant[] = [];
@@ -40,17 +40,18 @@ export async function survey(data: Promotion, group: GroupRecord, context: StepC
     const server = servers[index] as ServerRecord;
     if (answer.status === 'fulfilled') (isCandidate(server) ? found.valid : donors).push(answer.value);
     else if (answer.reason instanceof Unfenced) throw answer.reason;
-    else if (isCandidate(server)) exclude(server, answer.reason, found);
+    else exclude(server, isCandidate(server), answer.reason, found);
   }
   return { ...found, donors };
 }
 
 function exclude(
   { uuid, weight, host, port }: ServerRecord,
+  isCandidate: boolean,
   reason: unknown,
   { excluded, late }: { excluded: Map<string, string>; late: Applicant[] },
 ): void {
-  excluded.set(uuid, `Server (${uuid}, ${host}:${port}): ${describe(reason)}.`);
+  if (isCandidate) excluded.set(uuid, `Server (${uuid}, ${host}:${port}): ${describe(reason)}.`);
   if (reason instanceof Undrained && reason.counts) late.push({ uuid, weight, executed: reason.held });
 }
 
@@ -84,10 +85,11 @@ async function lookAtSpare(
   record: ServerRecord,
   data: Promotion,
   group: GroupRecord,
+  rush: Rush,
   context: StepContext,
 ): Promise<Applicant> {
   const server = await meet(record, data, group, context, SPARE_PATIENCE);
-  if (data.oldExecuted === null) await drain(server);
+  if (data.oldExecuted === null) await drain(server, rush.through);
   return examined(record, server, data, group);
 }
 
