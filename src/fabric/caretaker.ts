@@ -36,8 +36,14 @@ interface Place {
 /** ms by which what is known of one start may vary: a server counts whole seconds, and its answer takes a moment. */
 const SAME_START = 1_100;
 
+/** ms until it is tried again to give a server its place, when the next look has failed at it, too. */
+const FIRST_PAUSE = 1_000;
+const LAST_PAUSE = 60_000;
+
 export function createCaretaker(uuid: string, prober: Prober, context: Context, runner: Runner): Caretaker {
   let place: Place | undefined;
+  /** It could not be given its place, and is not to be before `again`. */
+  let failed: (Omit<Place, 'startedAt'> & { readonly again: number; readonly pause: number }) | undefined;
   let tending = false;
 
   async function tend(group: GroupRecord, doubted: { has(uuid: string): boolean }): Promise<void> {
@@ -46,6 +52,8 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     if (await isByHand(group)) return;
     if (group.primary === uuid) await learnFrom(group);
     if (sentinel === place?.sentinel && group.primary === place.primary) return;
+    const before = sentinel === failed?.sentinel && group.primary === failed.primary ? failed : undefined;
+    if (before && performance.now() < before.again) return;
     const needed = othersNeeded(group);
     if (needed === null || needed.some(server => doubted.has(server.uuid))) return;
     const uptime = await prober.ask(server => server.uptime());
@@ -58,6 +66,7 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     const request = { group: group.id, server: uuid };
     const { error } = await runner.run(group.primary === uuid ? reopen(request) : reattach(request)).done;
     if (error === null) place = found;
+    else failed = { ...found, again: performance.now() + (before?.pause ?? 0), pause: nextPause(before?.pause) };
   }
 
   /** Whether the server's place is an operator's affair; seen in it, it is the node's from now on. */
@@ -91,7 +100,9 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     // Who has not restarted and is read-only, or does not replicate, was made so by an operator.
     if (primary === uuid) return restarted ? await prober.ask(isOpen) : true;
     if (place !== undefined && place.sentinel !== sentinel) return false;
-    return await prober.ask(server => isReplica(server, restarted));
+    // Whom it follows while nothing changes is an operator's affair, too.
+    const source = place !== undefined && place.primary !== primary ? primary : null;
+    return await prober.ask(server => isReplica(server, restarted, source));
   }
 
   return {
@@ -105,14 +116,20 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
   };
 }
 
+function nextPause(pause: number | undefined): number {
+  return pause ? Math.min(pause * 2, LAST_PAUSE) : FIRST_PAUSE;
+}
+
 async function isOpen(server: ManagedServer): Promise<boolean> {
   const semiSync = await server.semiSync();
   return !(await server.identity()).readOnly && (semiSync === null || semiSync.role === 'primary');
 }
 
-async function isReplica(server: ManagedServer, mustRun: boolean): Promise<boolean> {
+/** @param source uuid of the server that it must follow; null: any. */
+async function isReplica(server: ManagedServer, mustRun: boolean, source: string | null): Promise<boolean> {
   const identity = await server.identity();
   const status = await server.replicaStatus();
   if (!refusesWrites(identity) || status === null) return false;
+  if (source !== null && status.sourceUuid.toLowerCase() !== source) return false;
   return !mustRun || status.ioThread !== 'stopped' || status.sqlThread !== 'stopped';
 }

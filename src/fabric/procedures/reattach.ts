@@ -1,7 +1,6 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
-import { AdminError } from '../replication/replication.js';
 import { changeGroup, requireGroup, withServer } from './group-record.js';
 import { describe, follow } from './promotion.js';
 import type { Procedure, Step } from './run.js';
@@ -35,11 +34,10 @@ const followAgain: Step<Reattachment> = {
     try {
       await follow(server, primary, context);
     } catch (error) {
-      if (error instanceof AdminError && error.unreachable) throw error; // it is tried again
-      const errant = error instanceof CommandError;
       const sentence = `server ${uuid} of group ${id} came back but does not follow the primary: ${describe(error)}`;
-      decided(context, { group: id, server: uuid, event: errant ? 'faulty' : 'repointed', level: 'warn', sentence });
-      if (!errant) return;
+      // It is tried again.
+      if (!(error instanceof CommandError)) throw new CommandError('ServerError', sentence, { cause: error });
+      decided(context, { group: id, server: uuid, event: 'faulty', level: 'warn', sentence });
       // Errant transactions (invariant 2): it does not count as a secondary until an operator has looked at it.
       await changeGroup(context, id, stored => withServer(stored, uuid, { status: STATUS_FAULTY, needsFencing: true }));
     }

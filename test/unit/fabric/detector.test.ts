@@ -77,6 +77,7 @@ let declared: string[];
 let attached: string[];
 let reopened: string[];
 let attachError: string | null;
+let declareError: string | null;
 let sentences: string[];
 let busy: boolean;
 let context: Context;
@@ -92,6 +93,7 @@ beforeEach(async () => {
   attached = [];
   reopened = [];
   attachError = null;
+  declareError = null;
   sentences = [];
   busy = false;
   const say = (sentence: string) => {
@@ -156,6 +158,7 @@ function declare(procedure: Pick<Procedure, 'name' | 'data'>): { uuid: string; d
     return { uuid: '', done: Promise.resolve({ error: null } as RunRecord) };
   }
   declared.push(server);
+  if (declareError !== null) return { uuid: '', done: Promise.resolve({ error: declareError } as RunRecord) };
   const done = context.store.group('g').then(async group => {
     if (!group) throw new Error('no group');
     const marked = group.servers.map(record => (record.uuid === server ? { ...record, status: 0 as const } : record));
@@ -264,6 +267,14 @@ describe('the detector', () => {
     expect(attached.length).toBe(length);
   });
 
+  test('lets a secondary follow a new primary that still follows the former one', async () => {
+    const group = await context.store.group('g');
+    if (!group) throw new Error('no group');
+    await context.store.saveGroup({ ...group, primary: UUIDS[2] ?? '' });
+    await sleep(PERIOD * 3);
+    expect(attached.sort()).toEqual([P, S1]);
+  });
+
   test('waits with it for a primary that does not answer', async () => {
     primary.die();
     await sleep(20);
@@ -277,6 +288,7 @@ describe('the detector', () => {
   });
 
   test('waits with it for a successor of a primary that is lost', async () => {
+    declareError = 'no candidate';
     const group = await context.store.group('g');
     if (!group) throw new Error('no group');
     const lost = group.servers.map(record => (record.uuid === P ? { ...record, status: 0 as const } : record));
