@@ -143,13 +143,17 @@ test.each([
   expect(waits).toBeLessThan(5); // each takes a second
 });
 
+const STOPPED = { sqlErrno: 1062, sqlError: 'Duplicate entry', sqlThread: 'stopped' as const };
 test.each([
-  ['whose applier has stopped', { sqlErrno: 1062, sqlError: 'Duplicate entry', sqlThread: 'stopped' as const }],
-  ['that applies late', { delay: 3_600 }],
-])('a secondary %s is not given up for another one when it has acknowledged', async (_what, status) => {
+  ['secondary', 'whose applier has stopped', 2, STOPPED],
+  ['secondary', 'that applies late', 2, { delay: 3_600 }],
+  ['spare', 'whose applier has stopped', 1, STOPPED],
+  ['spare', 'that applies late', 1, { delay: 3_600 }],
+] as const)('a %s %s is not given up for another one when it has acknowledged', async (_kind, _what, kind, status) => {
   servers.get(1).up = false;
   let acknowledges = true;
-  await node.start(INACTIVE, (server, { port }) => ({
+  const members = [recordOf(1, 3), recordOf(2, 2), recordOf(3, kind)];
+  await node.start({ ...INACTIVE, servers: members }, (server, { port }) => ({
     replicaStatus: () => having(server, port === 3 ? { retrieved: MORE, ...status } : { retrieved: WRITTEN }),
     waitForExecuted: async gtids => (await server.executed()) === gtids,
     isIdle: async () => port !== 3,
