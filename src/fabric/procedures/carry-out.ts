@@ -1,0 +1,143 @@
+import { decided } from '../audit.js';
+import type { Context } from '../context.js';
+import { CommandError } from '../errors.js';
+import { AdminError } from '../replication/replication.js';
+import type { RunRecord, Store } from '../store/store.js';
+import { StoreFailure } from './group-record.js';
+import type { Journal } from './journal.js';
+import type { Data, Procedure, Step, StepContext } from './run.js';
+import { createSessions } from './sessions.js';
+import { unless, within } from './waits.js';
+
+/** One run: its steps in their order, each recorded when it ends; after a failure what was done is taken back, last step first. */
+
+export const STOPPING = 'ProcedureError: This node is stopping and takes no new procedures.';
+
+const STEP_BOUND = 60_000;
+const UNDO_BOUND = 30_000;
+
+/** Never rejects: a failure is in the record. */
+export async function carryOut<D extends Data>(
+  procedure: Procedure<D>,
+  journal: Journal,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<RunRecord> {
+  if (leaving.aborted) return journal.passOver(STOPPING);
+  const sessions = createSessions(context.replication);
+  const standing: Step<D>[] = [];
+  try {
+    await journal.open();
+    await goThrough(procedure, standing, journal, { ...context, sessions }, leaving);
+    return await journal.close(null);
+  } catch (error) {
+    // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
+    sessions.close();
+    if (leaving.aborted) return journal.leave(describeError(error));
+    return await fail(describeError(error), procedure, standing, journal, context, leaving);
+  } finally {
+    sessions.close();
+  }
+}
+
+/** Takes back what the failed procedure has done. */
+async function fail<D extends Data>(
+  error: string,
+  procedure: Procedure<D>,
+  standing: readonly Step<D>[],
+  journal: Journal,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<RunRecord> {
+  const failed = standing.at(-1);
+  if (failed) journal.event(5, 1, `Tried to execute action (${failed.name}).`);
+  const sentence = `${procedure.name} of group ${procedure.group} failed: ${error}`;
+  decided(context, { group: procedure.group, event: 'failed', level: 'warn', sentence });
+  try {
+    if (standing.some(({ undo }) => undo)) await journal.failed(error);
+    for (const step of [...standing].reverse()) {
+      while (step.undo && (await takeBack(step, procedure, context, leaving)) === 'again') await journal.delayed(error);
+    }
+    return await journal.close(error);
+  } catch (reason) {
+    return journal.leave(describeError(reason));
+  }
+}
+
+/** `standing` gets the steps that a failure takes back; of a run that is taken up again, those that the killed node did, too. */
+async function goThrough<D extends Data>(
+  procedure: Procedure<D>,
+  standing: Step<D>[],
+  journal: Journal,
+  context: StepContext,
+  leaving: AbortSignal,
+): Promise<void> {
+  const { step: doneBefore, error } = journal.resumed;
+  let index = 0;
+  for (const step of stepsOf(procedure)) {
+    const again = index < doneBefore;
+    index += 1;
+    standing.push(step);
+    if (!again && error !== null) break;
+    if (!again) await perform(step, procedure.data, journal, context, leaving);
+    if (step.final) standing.length = 0;
+    if (!again) await journal.stepDone(step.name, step.final === true);
+  }
+  if (error !== null) throw new Error(error);
+}
+
+async function perform<D extends Data>(
+  step: Step<D>,
+  data: D,
+  journal: Journal,
+  context: StepContext,
+  leaving: AbortSignal,
+): Promise<void> {
+  journal.event(4, 2, `Executing action (${step.name}).`);
+  await within(step.bound ?? STEP_BOUND, step.name, unless(leaving, step.run(data, context)));
+}
+
+function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {
+  yield* procedure.steps;
+  if (procedure.rest) yield* procedure.rest(procedure.data);
+}
+
+/** @returns 'again' when the state store failed: then it was not taken back in full. */
+async function takeBack<D extends Data>(
+  step: Step<D>,
+  procedure: Procedure<D>,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<'again' | 'ended'> {
+  const sessions = createSessions(context.replication);
+  const undoing = step.undo?.(procedure.data, { ...context, store: impatient(context.store), sessions });
+  try {
+    await within(UNDO_BOUND, step.name, unless(leaving, undoing ?? Promise.resolve()));
+    return 'ended';
+  } catch (error) {
+    leaving.throwIfAborted();
+    context.log.error(`${procedure.name}: taking back '${step.name}' failed: ${describeError(error)}`);
+    return error instanceof StoreFailure ? 'again' : 'ended';
+  } finally {
+    sessions.close();
+  }
+}
+
+/** ms: a store that does not answer must not use up the bound of taking back, which is tried again for the store's sake only. */
+const STORE_BOUND = 10_000;
+
+function impatient(store: Store): Store {
+  const soon =
+    <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
+    (...args: A) =>
+      within(STORE_BOUND, 'the state store', work(...args));
+  const bounded = { group: soon(store.group), saveGroup: soon(store.saveGroup) };
+  return Object.assign(Object.create(store) as Store, bounded);
+}
+
+/** What the wire shows for a procedure that failed. */
+function describeError(error: unknown): string {
+  if (error instanceof CommandError) return `${error.kind}: ${error.message}`;
+  if (error instanceof AdminError) return `DatabaseError: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
