@@ -6,7 +6,7 @@ import { errantSince } from './procedures/candidates.js';
 import { learn } from './procedures/learn.js';
 import { reattach } from './procedures/reattach.js';
 import { reopen } from './procedures/reopen.js';
-import type { Runner } from './procedures/run.js';
+import type { Runner } from './procedures/runner.js';
 import { type ManagedServer, refusesWrites } from './replication/replication.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 

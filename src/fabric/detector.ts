@@ -1,7 +1,7 @@
 import type { Context } from './context.js';
 import { createFencer } from './fencer.js';
 import { createGroupWatch, type GroupWatch, type Outlook } from './group-watch.js';
-import type { Runner } from './procedures/run.js';
+import type { Runner } from './procedures/runner.js';
 
 /** Watches the servers of the active groups, and fences what must not accept writes in all groups. */
 export interface Detector {

@@ -3,7 +3,8 @@ import { STATUS_FAULTY } from '../wire/topology.js';
 import { decided } from './audit.js';
 import type { Context } from './context.js';
 import { changeGroup, withServer } from './procedures/group-record.js';
-import type { Procedure, Runner, StepContext } from './procedures/run.js';
+import type { Procedure, StepContext } from './procedures/run.js';
+import type { Runner } from './procedures/runner.js';
 import { type ManagedServer, refusesWrites } from './replication/replication.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 

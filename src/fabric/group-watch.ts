@@ -6,7 +6,7 @@ import type { Context } from './context.js';
 import { createFailoverWait } from './failover-wait.js';
 import { createProber, type Prober } from './prober.js';
 import { declareFaulty, intervalLeft } from './procedures/declare-faulty.js';
-import type { Runner } from './procedures/run.js';
+import type { Runner } from './procedures/runner.js';
 import type { GroupRecord, ServerRecord } from './store/store.js';
 import { judge, type Testimony, type Verdict } from './suspicion.js';
 

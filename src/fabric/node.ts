@@ -15,7 +15,7 @@ import { formatAddress, parseAddress } from './model.js';
 import { type FabricOptions, MYSQL_PORT, XMLRPC_PORT } from './option-table.js';
 import { type FabricNodeOptions, parseFabricOptions } from './options.js';
 import { recoverRuns } from './procedures/recover.js';
-import { createRunner, type Runner } from './procedures/run.js';
+import { createRunner, type Runner } from './procedures/runner.js';
 import { createReplication } from './replication/admin-connection.js';
 import type { Address } from './replication/replication.js';
 import { createStatistics } from './statistics.js';

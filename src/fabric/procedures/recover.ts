@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../context.js';
 import type { RunRecord } from '../store/store.js';
 import { rebuild } from './registry.js';
-import type { Procedure, Runner } from './run.js';
+import type { Procedure } from './run.js';
+import type { Runner } from './runner.js';
 
 /** What a node that was killed left unfinished is ended before the node serves: each run goes on where it was, or is taken back. */
 

@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
+import { decided } from '../audit.js';
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
-import type { RunRecord } from '../store/store.js';
-import { carryOut, STOPPING } from './carry-out.js';
-import { createGroupLock } from './group-lock.js';
-import { createJournal, type Journal } from './journal.js';
-import type { Sessions } from './sessions.js';
-import { within } from './waits.js';
+import { AdminError } from '../replication/replication.js';
+import type { RunRecord, Store } from '../store/store.js';
+import { StoreFailure } from './group-record.js';
+import type { Journal } from './journal.js';
+import { createSessions, type Sessions } from './sessions.js';
+import { unless, within } from './waits.js';
 
 /**
  * A procedure is a list of named steps that can be read aloud. The runner takes the group's lock, records the run before the first step
@@ -52,124 +51,133 @@ export interface Procedure<D extends Data = Data> {
   rest?(data: D): readonly Step<D>[];
 }
 
-export interface Runner {
-  /**
-   * Starts or queues it behind the group's other procedures; `done` settles (never rejects) when it ended.
-   * @param by who asks for it; the node itself if not given.
-   */
-  run<D extends Data>(
-    procedure: Procedure<D>,
-    by?: string,
-  ): { readonly uuid: string; readonly done: Promise<RunRecord> };
-  /** Goes on with a run that was recorded and not finished; `procedure` is made of what was recorded. As `run` otherwise. */
-  resume<D extends Data>(record: RunRecord, procedure: Procedure<D>): { readonly done: Promise<RunRecord> };
-  /**
-   * Waits for a run that is under way, at most `bound` ms, or gives one that has ended, also before this node was started.
-   * @throws CommandError (ProcedureError) when there is none, or it has not ended by then.
-   */
-  wait(uuid: string, bound: number): Promise<RunRecord>;
-  /** What runs, or waits for its turn: that has no events yet. */
-  underWay(): readonly { readonly by: string; readonly run: RunRecord }[];
-  /** Whether a procedure of this group runs or waits. */
-  busy(group: string): boolean;
-  /** Takes no new procedures and waits for those under way, at most `timeout` ms; then they are left as they are, for the next start to go on with. */
-  stop(timeout: number): Promise<void>;
-  /** Leaves those under way as they are, at once. */
-  leave(): void;
-}
+export const STOPPING = 'ProcedureError: This node is stopping and takes no new procedures.';
 
-interface Active {
-  readonly by: string;
-  readonly journal: Journal;
-  /** What whoever asked for it hears. */
-  readonly done: Promise<RunRecord>;
-  /** Also what waits for the store is done. */
-  readonly ended: Promise<void>;
-}
+const STEP_BOUND = 60_000;
+const UNDO_BOUND = 30_000;
 
-/** The one place where procedures run: at most one at a time for each group, in the order in which they came. */
-export function createRunner(context: Context): Runner {
-  const lock = createGroupLock();
-  const active = new Map<string, Active>();
-  const waiting = new Map<string, { readonly uuid: string; readonly done: Promise<RunRecord> }>();
-  /** The groups whose procedure waits for the store, and its uuid. */
-  const late = new Map<string, string>();
-  const leaving = new AbortController();
-  setMaxListeners(0, leaving.signal); // each wait of each run listens
-  let stopped = false;
-
-  const start = <D extends Data>(procedure: Procedure<D>, uuid: string, by: string, before?: RunRecord) => {
-    const { name, group, once } = procedure;
-    let answer = (_run: RunRecord) => {};
-    const done = new Promise<RunRecord>(resolve => {
-      answer = resolve;
-    });
-    const journal = createJournal(procedure, uuid, context, {
-      before,
-      leaving: leaving.signal,
-      late(run) {
-        late.set(group, `${name} (${uuid})`);
-        answer(run);
-      },
-      onTime: () => void late.delete(group),
-    });
-    const ended = lock.hold(group, async () => {
-      if (once !== undefined) waiting.delete(once);
-      answer(await carryOut(procedure, journal, { ...context, by }, leaving.signal));
-      late.delete(group);
-    });
-    active.set(uuid, { by, journal, done, ended });
-    void ended.finally(() => active.delete(uuid));
-    if (once !== undefined) waiting.set(once, { uuid, done });
-    return { uuid, done };
-  };
-  const refusal = (group: string): string | undefined => {
-    if (stopped) return STOPPING;
-    const holder = late.get(group);
-    return (
-      holder && `ProcedureError: ${holder} holds group ${group}, and waits for the state store, which takes no changes.`
-    );
-  };
-
-  return {
-    run(procedure, by = 'the node') {
-      const same = procedure.once === undefined ? undefined : waiting.get(procedure.once);
-      if (same) return same;
-      const uuid = randomUUID();
-      const reason = refusal(procedure.group);
-      if (reason === undefined) return start(procedure, uuid, by);
-      const journal = createJournal(procedure, uuid, context, { leaving: leaving.signal, late() {}, onTime() {} });
-      return { uuid, done: Promise.resolve(journal.passOver(reason)) };
-    },
-    resume: (record, procedure) => start(procedure, record.uuid, 'the node, started again', record),
-    async wait(uuid, bound) {
-      const running = active.get(uuid)?.done;
-      const record = await (running ? within(bound, `Procedure (${uuid})`, running) : context.store.run(uuid));
-      if (record?.finished) return record;
-      const why = record ? 'has not ended, and is not under way in this node' : 'was not found';
-      throw new CommandError('ProcedureError', `Procedure (${uuid}) ${why}.`);
-    },
-    underWay: () => [...active.values()].map(({ by, journal }) => ({ by, run: journal.now() })),
-    busy: group => lock.held(group),
-    async stop(timeout) {
-      stopped = true;
-      const ended = () => Promise.all([...active.values()].map(run => run.ended));
-      await within(timeout, 'the procedures under way', ended()).catch(() => {
-        context.log.warn(`stopped while ${active.size} procedures were under way: the next start goes on with them`);
-      });
-      leaving.abort(new Left());
-      await ended();
-    },
-    leave() {
-      stopped = true;
-      leaving.abort(new Left());
-    },
-  };
-}
-
-/** The node stops without waiting any longer: the run stays as it was last recorded. */
-class Left extends CommandError {
-  constructor() {
-    super('ProcedureError', 'The node has stopped; the next start goes on with this procedure.');
+/** Never rejects: a failure is in the record. */
+export async function carryOut<D extends Data>(
+  procedure: Procedure<D>,
+  journal: Journal,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<RunRecord> {
+  if (leaving.aborted) return journal.passOver(STOPPING);
+  const sessions = createSessions(context.replication);
+  const standing: Step<D>[] = [];
+  try {
+    await journal.open();
+    await goThrough(procedure, standing, journal, { ...context, sessions }, leaving);
+    return await journal.close(null);
+  } catch (error) {
+    // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
+    sessions.close();
+    if (leaving.aborted) return journal.leave(describeError(error));
+    return await fail(describeError(error), procedure, standing, journal, context, leaving);
+  } finally {
+    sessions.close();
   }
+}
+
+/** Takes back what the failed procedure has done. */
+async function fail<D extends Data>(
+  error: string,
+  procedure: Procedure<D>,
+  standing: readonly Step<D>[],
+  journal: Journal,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<RunRecord> {
+  const failed = standing.at(-1);
+  if (failed) journal.event(5, 1, `Tried to execute action (${failed.name}).`);
+  const sentence = `${procedure.name} of group ${procedure.group} failed: ${error}`;
+  decided(context, { group: procedure.group, event: 'failed', level: 'warn', sentence });
+  try {
+    if (standing.some(({ undo }) => undo)) await journal.failed(error);
+    for (const step of [...standing].reverse()) {
+      while (step.undo && (await takeBack(step, procedure, context, leaving)) === 'again') await journal.delayed(error);
+    }
+    return await journal.close(error);
+  } catch (reason) {
+    return journal.leave(describeError(reason));
+  }
+}
+
+/** `standing` gets the steps that a failure takes back; of a run that is taken up again, those that the killed node did, too. */
+async function goThrough<D extends Data>(
+  procedure: Procedure<D>,
+  standing: Step<D>[],
+  journal: Journal,
+  context: StepContext,
+  leaving: AbortSignal,
+): Promise<void> {
+  const { step: doneBefore, error } = journal.resumed;
+  let index = 0;
+  for (const step of stepsOf(procedure)) {
+    const again = index < doneBefore;
+    index += 1;
+    standing.push(step);
+    if (!again && error !== null) break;
+    if (!again) await perform(step, procedure.data, journal, context, leaving);
+    if (step.final) standing.length = 0;
+    if (!again) await journal.stepDone(step.name, step.final === true);
+  }
+  if (error !== null) throw new Error(error);
+}
+
+async function perform<D extends Data>(
+  step: Step<D>,
+  data: D,
+  journal: Journal,
+  context: StepContext,
+  leaving: AbortSignal,
+): Promise<void> {
+  journal.event(4, 2, `Executing action (${step.name}).`);
+  await within(step.bound ?? STEP_BOUND, step.name, unless(leaving, step.run(data, context)));
+}
+
+function* stepsOf<D extends Data>(procedure: Procedure<D>): Generator<Step<D>> {
+  yield* procedure.steps;
+  if (procedure.rest) yield* procedure.rest(procedure.data);
+}
+
+/** @returns 'again' when the state store failed: then it was not taken back in full. */
+async function takeBack<D extends Data>(
+  step: Step<D>,
+  procedure: Procedure<D>,
+  context: Context & { readonly by: string },
+  leaving: AbortSignal,
+): Promise<'again' | 'ended'> {
+  const sessions = createSessions(context.replication);
+  const undoing = step.undo?.(procedure.data, { ...context, store: impatient(context.store), sessions });
+  try {
+    await within(UNDO_BOUND, step.name, unless(leaving, undoing ?? Promise.resolve()));
+    return 'ended';
+  } catch (error) {
+    leaving.throwIfAborted();
+    context.log.error(`${procedure.name}: taking back '${step.name}' failed: ${describeError(error)}`);
+    return error instanceof StoreFailure ? 'again' : 'ended';
+  } finally {
+    sessions.close();
+  }
+}
+
+/** ms: a store that does not answer must not use up the bound of taking back, which is tried again for the store's sake only. */
+const STORE_BOUND = 10_000;
+
+function impatient(store: Store): Store {
+  const soon =
+    <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
+    (...args: A) =>
+      within(STORE_BOUND, 'the state store', work(...args));
+  const bounded = { group: soon(store.group), saveGroup: soon(store.saveGroup) };
+  return Object.assign(Object.create(store) as Store, bounded);
+}
+
+/** What the wire shows for a procedure that failed. */
+function describeError(error: unknown): string {
+  if (error instanceof CommandError) return `${error.kind}: ${error.message}`;
+  if (error instanceof AdminError) return `DatabaseError: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
 }

@@ -9,7 +9,7 @@ import {
   read,
 } from '../../../src/fabric/commands/define.js';
 import { CommandError } from '../../../src/fabric/errors.js';
-import { createRunner } from '../../../src/fabric/procedures/run.js';
+import { createRunner } from '../../../src/fabric/procedures/runner.js';
 import { AdminError } from '../../../src/fabric/replication/replication.js';
 import { createStatistics } from '../../../src/fabric/statistics.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';

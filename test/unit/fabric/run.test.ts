@@ -4,13 +4,8 @@ import type { Context } from '../../../src/fabric/context.js';
 import { CommandError } from '../../../src/fabric/errors.js';
 import { parseFabricOptions } from '../../../src/fabric/options.js';
 import { requireGroup } from '../../../src/fabric/procedures/group-record.js';
-import {
-  createRunner,
-  type Procedure,
-  type Runner,
-  type Step,
-  type StepContext,
-} from '../../../src/fabric/procedures/run.js';
+import type { Procedure, Step, StepContext } from '../../../src/fabric/procedures/run.js';
+import { createRunner, type Runner } from '../../../src/fabric/procedures/runner.js';
 import type { ManagedServer } from '../../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
 import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
