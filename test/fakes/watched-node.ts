@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Fabric } from '../../src/fabric/node.js';
-import type { Address, ManagedServer, Replication } from '../../src/fabric/replication/replication.js';
+import type { Address, ManagedServer, ReplicaStatus, Replication } from '../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../src/fabric/store/memory.js';
 import type { GroupRecord, Store } from '../../src/fabric/store/store.js';
 import { createFakeNode, createTrio, trioRecord, uuidOf } from './fake-node.js';
@@ -82,3 +82,9 @@ export const DECLARED = {
   ...{ server: uuidOf(1), reporter: 'x', error: 'x', respectFailoverInterval: true },
   ...{ kind: 'failover', automatic: true, mayReturn: true, believedDead: true },
 };
+
+/** The status of a replica of which this is so. */
+export async function having(server: ManagedServer, change: Partial<ReplicaStatus>): Promise<ReplicaStatus | null> {
+  const status = await server.replicaStatus();
+  return status && { ...status, ...change };
+}

@@ -48,6 +48,13 @@ export function errantSince(executed: string, primary: string, baseline: string 
   return formatGtidSet(subtract(withoutSource(parseGtidSet(executed), primary), parseGtidSet(baseline)));
 }
 
+/** What `held` has of the lost primary's transactions, and of those before it, that `executed` lacks. Unknown baseline: its own alone. */
+export function owed(held: string, executed: string, primary: string | null, baseline: string | null): string {
+  const more = beyond(held, executed);
+  if (primary === null) return more;
+  return baseline === null ? ownLost(primary, executed, held) : beyond(more, errantSince(more, primary, baseline));
+}
+
 /** The transactions of `reference` that this server was the first to commit and has no more, as text; empty: none. */
 export function ownLost(uuid: string, executed: string, reference: string): string {
   return formatGtidSet(ofSource(subtract(parseGtidSet(reference), parseGtidSet(executed)), uuid));

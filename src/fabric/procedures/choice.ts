@@ -2,7 +2,7 @@ import { STATUS_FAULTY } from '../../wire/topology.js';
 import { CommandError } from '../errors.js';
 import { phrases } from '../model.js';
 import type { GroupRecord } from '../store/store.js';
-import { type Applicant, beyond, byPreference, lackedBy, lostByPrimary, ownLost } from './candidates.js';
+import { type Applicant, byPreference, lackedBy, lostByPrimary, owed } from './candidates.js';
 import { requireServer } from './group-record.js';
 import { noCandidate, type Promotion } from './promotion.js';
 import type { Survey } from './survey.js';
@@ -15,15 +15,16 @@ export function checkAsked(asked: string, data: Promotion, group: GroupRecord): 
   if (status === STATUS_FAULTY) throw new CommandError('ServerError', `Server (${uuid}) is faulty.`);
 }
 
-export function chooseFreely(data: Promotion, group: GroupRecord, { valid, excluded, late }: Survey): string[] {
+export function chooseFreely(data: Promotion, group: GroupRecord, found: Survey): string[] {
+  const { valid, excluded } = found;
   const [best] = byPreference(valid);
-  const obstacle = divergenceOf(valid, data, group) ?? (best ? savedElsewhere(best, late, data) : null);
+  const obstacle = divergenceOf(valid, data, group) ?? (best ? savedElsewhere(best, found, data, group) : null);
   const order = obstacle === null ? byPreference(valid).map(({ uuid }) => uuid) : [];
   const reasons = [...excluded.values(), ...(obstacle === null ? [] : [obstacle])];
   const { old, oldExecuted, mayReturn } = data;
   // The lost primary comes last, and only when it answers: it is fenced, and has all that was ever acknowledged.
   if (mayReturn && old && oldExecuted !== null) {
-    const sent = valid.map(({ executed }) => executed);
+    const sent = [...valid, ...found.donors, ...found.late].map(({ executed }) => executed);
     const lost = lostByPrimary(old, oldExecuted, group.baseline, sent);
     if (lost === '') order.push(old);
     else reasons.push(`Server (${old}) has lost transactions: ${lost}.`);
@@ -46,30 +47,29 @@ function divergenceOf(valid: readonly Applicant[], { old, oldExecuted }: Promoti
   return `The servers have diverged: server (${best.uuid}) has the most transactions, and lacks ${held}. ${wayOut}`;
 }
 
-/** Invariant 4: another server may be the only one that has received what the lost primary has acknowledged. null: it is not. */
-function savedElsewhere({ uuid, executed }: Applicant, late: readonly Applicant[], { old }: Promotion): string | null {
-  const owed = late
-    .map(({ uuid: holder, executed: held }) => ({
-      holder,
-      gtids: old === null ? beyond(held, executed) : ownLost(old, executed, held),
-    }))
+/** Invariant 4: one that was passed over may be the only one that has received what the lost primary has acknowledged. null: it is not. */
+function savedElsewhere(
+  { uuid, executed }: Applicant,
+  { valid, donors, late }: Survey,
+  { old }: Promotion,
+  { baseline }: GroupRecord,
+): string | null {
+  const handedOn = [executed, ...[...valid, ...donors].map(other => other.executed)].join();
+  const missing = late
+    .map(({ uuid: holder, executed: held }) => ({ holder, gtids: owed(held, handedOn, old, baseline) }))
     .filter(({ gtids }) => gtids !== '');
-  if (owed.length === 0) return null;
-  const held = owed.map(({ holder, gtids }) => `${gtids} of server (${holder})`).join(', ');
-  return `Server (${uuid}) lacks what another server has received and not applied: ${held}. To give it up, please, report that server as failed.`;
+  if (missing.length === 0) return null;
+  const held = missing.map(({ holder, gtids }) => `${gtids} of server (${holder})`).join(', ');
+  return `Server (${uuid}) lacks what another server alone has received: ${held}. To give it up, please, report that server as failed.`;
 }
 
 /** Named by an operator, but never at the price of transactions that another server has saved from a primary that was lost. */
-export function chooseAsked(
-  asked: string,
-  data: Promotion,
-  group: GroupRecord,
-  { valid, excluded, late }: Survey,
-): string[] {
+export function chooseAsked(asked: string, data: Promotion, group: GroupRecord, found: Survey): string[] {
+  const { valid, excluded } = found;
   const { uuid } = requireServer(group, asked);
   const applicant = valid.find(server => server.uuid === uuid);
   if (!applicant) throw new CommandError('ServerError', excluded.get(uuid) ?? `Server (${uuid}) does not answer.`);
-  const saved = savedElsewhere(applicant, late, data);
+  const saved = savedElsewhere(applicant, found, data, group);
   if (saved !== null) throw new CommandError('ServerError', saved);
   const lacking = group.baseline === null ? [] : lackedBy(applicant, valid);
   if (lacking.length === 0) return [uuid];

@@ -1,11 +1,11 @@
 import type { ManagedServer, ReplicaStatus } from '../replication/replication.js';
 import { holds } from './candidates.js';
-import { CATCH_UP } from './promotion.js';
+import { CATCH_UP, describe } from './promotion.js';
 
 /** What a replica has received of a primary that is gone, and must apply before it may take over: its relay log is thrown away then. */
 
-/** It has received transactions that it has not applied. */
-export class Undrained extends Error {
+/** A server that answers, and does not take over. */
+export class PassedOver extends Error {
   /**
    * @param held GTID set: all that it has applied or received.
    * @param counts nobody may take over who lacks it: it will be applied soon, or its receiver has acknowledged it to the primary.
@@ -19,28 +19,45 @@ export class Undrained extends Error {
   }
 }
 
+/** With what it holds, as far as it can still be asked. */
+export async function passedOver(server: ManagedServer, cause: unknown): Promise<unknown> {
+  try {
+    const status = await server.replicaStatus();
+    const held = [await server.executed(), status?.retrieved ?? ''].join();
+    return new PassedOver(describe(cause), held, await acknowledges(server));
+  } catch {
+    return cause;
+  }
+}
+
 /**
  * Nothing more comes from a source that is gone: what was received is applied, so that it counts.
+ * @param isCandidate that it will be applied soon counts, too: a spare is waited for only when it has acknowledged.
  * @param through what others have applied: nobody is waited for who has no more than one of them. Grows meanwhile.
- * @throws Undrained.
+ * @throws PassedOver.
  */
-export async function drain(server: ManagedServer, through: readonly string[] = []): Promise<void> {
+export async function drain(server: ManagedServer, isCandidate = true, through: readonly string[] = []): Promise<void> {
   const before = await server.replicaStatus();
   if (!before) return;
-  const status = (await stopReceiving(server, before)) ?? before;
-  if (status.retrieved === '' || holds(await server.executed(), status.retrieved)) return;
-  if (status.sqlErrno === 0 && status.sqlThread === 'stopped') await server.startApplying();
-  for (const end = performance.now() + CATCH_UP; ; ) {
-    const applied = await server.executed();
-    if (await server.waitForExecuted(status.retrieved, SLICE)) return;
+  const { retrieved, sqlErrno, sqlThread } = (await stopReceiving(server, before)) ?? before;
+  if (retrieved === '') return;
+  if (sqlErrno === 0 && sqlThread === 'stopped' && !holds(await server.executed(), retrieved))
+    await server.startApplying();
+  const end = performance.now() + CATCH_UP;
+  for (let applied: string | null = null; ; ) {
+    // Asked before the set: what a stopped applier has applied by then is all that it will.
     const now = await server.replicaStatus();
     const executed = await server.executed();
+    if (holds(executed, retrieved)) return;
     const obstacle = obstacleOf(now, performance.now() > end);
-    const held = [executed, status.retrieved].join();
-    if (obstacle !== null) throw new Undrained(obstacle, held, isSoon(now) || (await acknowledges(server)));
+    const held = [executed, retrieved].join();
+    if (obstacle !== null)
+      throw new PassedOver(obstacle, held, (isCandidate && isSoon(now)) || (await acknowledges(server)));
     if (executed === applied && (await server.isIdle())) return;
     if (through.some(other => holds(other, held)))
-      throw new Undrained('it is still applying what another one has applied', held, false);
+      throw new PassedOver('it is still applying what another one has applied', held, false);
+    applied = executed;
+    await server.waitForExecuted(retrieved, SLICE);
   }
 }
 
@@ -51,7 +68,7 @@ async function stopReceiving(server: ManagedServer, status: ReplicaStatus): Prom
   return server.replicaStatus();
 }
 
-const SLICE = 1_000;
+const SLICE = 250;
 
 /** null: it goes on. */
 function obstacleOf(status: ReplicaStatus | null, isLate: boolean): string | null {

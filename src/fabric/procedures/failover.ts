@@ -3,7 +3,7 @@ import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
 import type { ManagedServer } from '../replication/replication.js';
 import type { ServerRecord } from '../store/store.js';
-import { holds, ownLost } from './candidates.js';
+import { holds, owed } from './candidates.js';
 import { checkAsked, chooseAsked, chooseFreely } from './choice.js';
 import { drain } from './drain.js';
 import { requireGroup } from './group-record.js';
@@ -12,17 +12,18 @@ import {
   CATCH_UP,
   commit,
   describe,
+  isAlive,
   isPrimary,
   noCandidate,
   open,
   type Promotion,
   patience,
   recordOf,
-  repoint,
   shortPatience,
   shut,
   Unfenced,
 } from './promotion.js';
+import { repoint } from './repoint.js';
 import type { Step, StepContext } from './run.js';
 import { type Survey, survey } from './survey.js';
 
@@ -46,7 +47,7 @@ const chooseSuccessor: Step<Promotion> = {
       decided(context, { group: group.id, server, event: 'candidate', level: 'warn', sentence });
     }
     data.order = data.asked === null ? chooseFreely(data, group, found) : chooseAsked(data.asked, data, group, found);
-    data.donors = found.donors;
+    data.donors = [...found.valid, ...found.donors];
     surveyed.add(data);
     tellChoice(data, found, context);
   },
@@ -106,8 +107,8 @@ async function openFirst(uuid: string, data: Promotion, context: StepContext): P
     if (await fenceIfReachable(data, data.old, context)) await server.waitForExecuted(data.oldExecuted ?? '', CATCH_UP);
     await drain(server);
   }
-  await refuseLoss(uuid, data, server);
   await receiveFromDonors(server, data, context);
+  await refuseLoss(uuid, data, server);
   if (status?.ioThread === 'connecting') {
     await Promise.race([forgetLostSource(record, context), sleep(HANG)]);
     await server.setSemiSync('primary');
@@ -115,12 +116,19 @@ async function openFirst(uuid: string, data: Promotion, context: StepContext): P
   } else await open(server);
 }
 
-/** Invariant 4: a spare may be the only one that has what the lost primary has acknowledged. It is not promoted, so the candidate gets it from there. */
+/**
+ * Invariant 4: a spare, or a better candidate that could not be opened, may be the only one that has what the lost primary has acknowledged:
+ * the candidate gets it from there, unless that one is gone by now.
+ */
 async function receiveFromDonors(server: ManagedServer, data: Promotion, context: StepContext): Promise<void> {
+  const { baseline } = await requireGroup(context, data.group);
   for (const { uuid, executed } of data.donors ?? []) {
-    const missing = ownLost(data.old ?? '', await server.executed(), executed);
+    const missing = owed(executed, await server.executed(), data.old, baseline);
     if (missing === '') continue;
-    await server.follow(await recordOf(uuid, data, context));
+    const donor = await recordOf(uuid, data, context);
+    const answers = context.sessions.to(donor, shortPatience(context)).then(session => session.ping());
+    if (!(await answers.then(() => true, isAlive))) continue;
+    await server.follow(donor);
     if (await server.waitForExecuted(missing, CATCH_UP)) continue;
     throw new Error(`it did not get ${missing} from server ${uuid} within ${CATCH_UP / 1000} seconds`);
   }

@@ -14,7 +14,8 @@ import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { place } from './by-hand.js';
 import { beyond } from './candidates.js';
 import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
-import { describe, follow, patience, refuseUnlike, shortPatience } from './promotion.js';
+import { describe, patience, shortPatience } from './promotion.js';
+import { follow, refuseUnlike } from './repoint.js';
 import type { Procedure, Step, StepContext } from './run.js';
 
 /** Servers come, go, and come back after a repair. */

@@ -1,8 +1,10 @@
 import { STATUS_FAULTY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import { CommandError } from '../errors.js';
+import { AdminError } from '../replication/replication.js';
 import { changeGroup, requireGroup, withServer } from './group-record.js';
-import { describe, follow } from './promotion.js';
+import { describe } from './promotion.js';
+import { follow } from './repoint.js';
 import type { Procedure, Step } from './run.js';
 
 export type Reattachment = {
@@ -35,11 +37,18 @@ const followAgain: Step<Reattachment> = {
       await follow(server, primary, context);
     } catch (error) {
       const sentence = `server ${uuid} of group ${id} came back but does not follow the primary: ${describe(error)}`;
-      // It is tried again.
-      if (!(error instanceof CommandError)) throw new CommandError('ServerError', sentence, { cause: error });
-      decided(context, { group: id, server: uuid, event: 'faulty', level: 'warn', sentence });
+      const isErrant = error instanceof CommandError;
+      // Anything else is tried again.
+      if (!isErrant && !isReplicas(error)) throw new CommandError('ServerError', sentence, { cause: error });
+      decided(context, { group: id, server: uuid, event: isErrant ? 'faulty' : 'repointed', level: 'warn', sentence });
+      if (!isErrant) return;
       // Errant transactions (invariant 2): it does not count as a secondary until an operator has looked at it.
       await changeGroup(context, id, stored => withServer(stored, uuid, { status: STATUS_FAULTY, needsFencing: true }));
     }
   },
 };
+
+/** It follows, and what its threads complain of is MySQL's to try again, or an operator's to mend. */
+function isReplicas(error: unknown): boolean {
+  return error instanceof AdminError && /^REPLICA_(IO|SQL)_ERROR$/.test(error.code);
+}

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
 import { type ManagedServer, refusesWrites } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { isInPlace } from './by-hand.js';
 import { type Applicant, errantSince, holds } from './candidates.js';
-import { drain, Undrained } from './drain.js';
+import { drain, PassedOver, passedOver } from './drain.js';
 import { refuseReplaced, requireServer } from './group-record.js';
 import { CATCH_UP, describe, isAlive, type Promotion, shortPatience, Unfenced } from './promotion.js';
 import type { StepContext } from './run.js';
@@ -15,7 +16,7 @@ export interface Survey {
   readonly valid: readonly Applicant[];
   /** A sentence for each server that was passed over, by uuid. */
   readonly excluded: ReadonlyMap<string, string>;
-  /** Those that have received what they have not applied, with all that they hold. */
+  /** Those that were passed over, and may alone have what was acknowledged, with all that they hold. */
   readonly late: readonly Applicant[];
   /** Spares: no candidates, but they may have what these lack. */
   readonly donors: readonly Applicant[];
@@ -31,9 +32,9 @@ export async function survey(data: Promotion, group: GroupRecord, context: StepC
   const isCandidate = ({ uuid, status }: ServerRecord) => status === STATUS_SECONDARY || uuid === asked;
   const servers = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
   const rush = createRush();
-  const examine = (server: ServerRecord) =>
-    isCandidate(server) ? look(server, data, group, rush, context) : lookAtSpare(server, data, group, rush, context);
-  const answers = await Promise.allSettled(servers.map(examine));
+  const answers = await Promise.allSettled(
+    servers.map(server => examine(server, isCandidate(server), rush, data, group, context)),
+  );
   const found = { valid: [] as Applicant[], excluded: new Map<string, string>(), late: [] as Applicant[] };
   const donors: Applicant[] = [];
   for (const [index, answer] of answers.entries()) {
@@ -51,8 +52,8 @@ function exclude(
   reason: unknown,
   { excluded, late }: { excluded: Map<string, string>; late: Applicant[] },
 ): void {
-  if (isCandidate) excluded.set(uuid, `Server (${uuid}, ${host}:${port}): ${describe(reason)}.`);
-  if (reason instanceof Undrained && reason.counts) late.push({ uuid, weight, executed: reason.held });
+  excluded.set(uuid, `${isCandidate ? 'Server' : 'Spare'} (${uuid}, ${host}:${port}): ${describe(reason)}.`);
+  if (reason instanceof PassedOver && reason.counts) late.push({ uuid, weight, executed: reason.held });
 }
 
 /** uuid of the server that was named; null: none was. */
@@ -60,51 +61,59 @@ function askedIn(group: GroupRecord, { asked }: Promotion): string | null {
   return asked === null ? null : requireServer(group, asked).uuid;
 }
 
-async function look(
+/** What it holds comes first: that may count when the server itself is passed over. */
+async function examine(
   record: ServerRecord,
+  isCandidate: boolean,
+  rush: Rush,
   data: Promotion,
   group: GroupRecord,
-  rush: Rush,
   context: StepContext,
 ): Promise<Applicant> {
   const server = await meet(record, data, group, context);
-  const issues = await server.requirementIssues();
-  if (issues.length > 0) throw new Error(issues.join('; '));
-  if (data.oldExecuted === null) await drain(server, rush.through);
-  else await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
-  const applicant = await examined(record, server, data, group);
-  rush.through.push(applicant.executed);
-  return applicant;
+  try {
+    if (isCandidate && data.oldExecuted !== null)
+      await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
+    await drain(server, isCandidate, rush.through);
+    const applicant = await valid(record, isCandidate, server, data, group);
+    if (isCandidate) rush.through.push(applicant.executed);
+    return applicant;
+  } catch (error) {
+    throw error instanceof PassedOver ? error : await passedOver(server, error);
+  }
 }
 
-/** ms: one that is silent must not hold up a failover in which it has no part. */
-const SPARE_PATIENCE = 300;
-
-/** What the lost primary has sent it is waited for only when nobody else can tell. */
-async function lookAtSpare(
-  record: ServerRecord,
-  data: Promotion,
-  group: GroupRecord,
-  rush: Rush,
-  context: StepContext,
-): Promise<Applicant> {
-  const server = await meet(record, data, group, context, SPARE_PATIENCE);
-  if (data.oldExecuted === null) await drain(server, rush.through);
-  return examined(record, server, data, group);
-}
-
-/** @throws Error when it has errant transactions. */
-async function examined(
+/** @throws Error when it does not fulfil what a primary must, or has errant transactions. */
+async function valid(
   { uuid, weight }: ServerRecord,
+  isCandidate: boolean,
   server: ManagedServer,
   data: Promotion,
   group: GroupRecord,
 ): Promise<Applicant> {
+  const issues = isCandidate ? await server.requirementIssues() : [];
+  if (issues.length > 0) throw new Error(issues.join('; '));
   const executed = await server.executed();
   const errant = errantSince(executed, data.old ?? '', await known(server, data, group));
   if (errant !== '') throw new Error(`it has errant transactions: ${errant}`);
   return { uuid, weight, executed };
 }
+
+/** One that answers and lets nobody in, which passes when its clients are too many, is asked again for as long as a silent one is. */
+async function reach(record: ServerRecord, context: StepContext): Promise<ManagedServer> {
+  const patience = shortPatience(context);
+  for (const end = performance.now() + patience; ; ) {
+    try {
+      return await context.sessions.to(record, patience);
+    } catch (error) {
+      if (!isAlive(error) || performance.now() > end) throw error;
+      await sleep(KNOCK);
+    }
+  }
+}
+
+/** ms */
+const KNOCK = 50;
 
 /** Connected, and fenced if it accepts writes. */
 async function meet(
@@ -112,9 +121,8 @@ async function meet(
   data: Promotion,
   group: GroupRecord,
   context: StepContext,
-  patience = shortPatience(context),
 ): Promise<ManagedServer> {
-  const server = await context.sessions.to(record, patience);
+  const server = await reach(record, context);
   const identity = await refuseReplaced(record, server);
   if (record.byHand && data.automatic) await refuseByHand(record, server, data);
   if (refusesWrites(identity)) return server;

@@ -11,7 +11,7 @@ import {
   CATCH_UP,
   commit,
   describe,
-  follow,
+  isAlive,
   isPrimary,
   newPromotion,
   noCandidate,
@@ -19,11 +19,10 @@ import {
   type Promotion,
   patience,
   recordOf,
-  refuseErrant,
-  repoint,
   shortPatience,
   shut,
 } from './promotion.js';
+import { follow, refuseErrant, repoint } from './repoint.js';
 import type { Step, StepContext } from './run.js';
 
 /** The planned change: the old primary answers, and no transaction may be lost or refused longer than needed. */
@@ -152,9 +151,10 @@ async function putBack(data: Promotion, context: StepContext): Promise<void> {
     await primary.setSemiSync('primary');
     await primary.unfence();
   } catch (error) {
-    const sentence = `the old primary ${old} of group ${data.group} does not answer any more: ${describe(error)}`;
+    const what = isAlive(error) ? 'could not be opened again' : 'does not answer any more';
+    const sentence = `the old primary ${old} of group ${data.group} ${what}: ${describe(error)}`;
     decided(context, { group: data.group, server: old, event: 'faulty', level: 'warn', sentence });
-    await failOverInstead(data, before, context);
+    await failOverInstead(data, before, context, !isAlive(error));
     return;
   }
   await changeGroup(context, data.group, group => restored(group, before));
@@ -195,13 +195,18 @@ async function reattach(data: Promotion, old: ServerRecord, context: StepContext
   }
 }
 
-async function failOverInstead(data: Promotion, before: GroupRecord, context: StepContext): Promise<void> {
+async function failOverInstead(
+  data: Promotion,
+  before: GroupRecord,
+  context: StepContext,
+  believedDead = true,
+): Promise<void> {
   const old = before.primary ?? '';
   await changeGroup(context, data.group, group =>
     withServer(restored(group, before), old, { status: STATUS_FAULTY, needsFencing: true }),
   );
   const failover = newPromotion(data.group, {
-    ...{ kind: 'failover', old, automatic: true, mayReturn: true, believedDead: true },
+    ...{ kind: 'failover', old, automatic: true, mayReturn: true, believedDead },
   });
   for (const step of failoverSteps) await step.run(failover, context);
 }

@@ -5,7 +5,7 @@ import type { Dialect } from './dialect.js';
 import { fence, isFenced } from './fencing.js';
 import { isRunning, sourceUser, toReplicaStatus } from './replica-status.js';
 import { type Address, AdminError, type ReplicaStatus, type SemiSync } from './replication.js';
-import { lateError, nameOf, POLL_MS, type Session, text } from './session.js';
+import { lateError, nameOf, POLL_MS, type Row, type Session, text } from './session.js';
 
 /**
  * Seconds of silence after which a replica takes its source for lost. Of a heartbeat every second three are missing by then. That its IO
@@ -81,7 +81,10 @@ export async function setSemiSync(session: Session, dialect: Dialect, role: 'pri
 export async function semiSync(session: Session): Promise<SemiSync | null> {
   const variables = await session.run("SHOW GLOBAL VARIABLES LIKE 'rpl\\_semi\\_sync\\_%\\_enabled'");
   if (variables.length === 0) return null;
-  const on = variables.find(({ Value }) => Value === 'ON');
+  const isOn = (role?: string) => (row: Row) =>
+    row.Value === 'ON' && (!role || SEMI_SYNC_FLAGS[text(row.Variable_name)] === role);
+  // With both sides on, which a configuration file may say, a replica acknowledges.
+  const on = variables.find(isOn('secondary')) ?? variables.find(isOn());
   const variable = text(on?.Variable_name);
   const role = SEMI_SYNC_FLAGS[variable] ?? 'off';
   const [status] = await session.run('SHOW GLOBAL STATUS WHERE Variable_name = ?', [

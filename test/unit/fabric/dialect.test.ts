@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { isAtLeast, pickDialect } from '../../../src/fabric/replication/dialect.js';
+import { semiSync } from '../../../src/fabric/replication/following.js';
 import { requirementIssues } from '../../../src/fabric/replication/requirements.js';
+import type { Session } from '../../../src/fabric/replication/session.js';
 
 describe('pickDialect', () => {
   it.each([
@@ -144,4 +146,10 @@ describe('requirementIssues', () => {
       'The account lacks the privilege CONNECTION_ADMIN (or SUPER) ON *.*',
     ]);
   });
+});
+
+test('a replica with both sides of semi-sync switched on counts as one that acknowledges', async () => {
+  const sides = ['master', 'slave'].map(side => ({ Variable_name: `rpl_semi_sync_${side}_enabled`, Value: 'ON' }));
+  const run = async (sql: string) => (sql.includes('VARIABLES') ? sides : []);
+  expect(await semiSync({ run } as Partial<Session> as Session)).toMatchObject({ role: 'secondary' });
 });

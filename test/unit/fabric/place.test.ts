@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AdminError } from '../../../src/fabric/replication/replication.js';
+import { uuidOf } from '../../fakes/fake-node.js';
 import { WatchedNode } from '../../fakes/watched-node.js';
 
 /** A server that refuses its place in the group is given it later: not never, and not at every look. */
@@ -8,12 +9,12 @@ import { WatchedNode } from '../../fakes/watched-node.js';
 let node: WatchedNode;
 beforeEach(() => {
   node = new WatchedNode();
-  Object.assign(node.servers.get(2), { source: null, io: 'stopped', sql: 'stopped' });
 });
 afterEach(() => node.stop());
 
 /** Starts the node on a server that refuses to follow so many times; returns how often it was asked. */
 async function refuseToFollow(times: number): Promise<() => number> {
+  Object.assign(node.servers.get(2), { source: null, io: 'stopped', sql: 'stopped' });
   let asked = 0;
   const busy = new AdminError('Lock wait timeout exceeded', { host: 'h', port: 2 }, 'ER_LOCK_WAIT_TIMEOUT', false);
   await node.start({}, (server, { port }) => ({
@@ -37,4 +38,61 @@ test('one that goes on refusing is asked less and less often', async () => {
   await expect.poll(asked, { timeout: 5_000 }).toBe(3);
   await sleep(1_000); // looks enough for five more
   expect(asked()).toBe(3);
+});
+
+describe('a secondary that is to follow a new primary', () => {
+  const answer = (code: string) => new AdminError(`h:3: ${code}`, { host: 'h', port: 3 }, code, false);
+
+  /** Server 1 is lost, and server 3 fails so often to follow server 2. */
+  async function repointed(times: number, fail: () => AdminError): Promise<void> {
+    let failures = 0;
+    await node.start({}, (server, { port }) => ({
+      async follow(source) {
+        if (port === 3 && failures++ < times) throw fail();
+        await server.follow(source);
+      },
+    }));
+    await sleep(700); // each server is known by then
+    node.servers.get(1).up = false;
+    await node.reported();
+    expect((await node.stored()).primary).toBe(uuidOf(2));
+  }
+  const shown = async () => {
+    const { source, io } = node.servers.get(3);
+    return [source?.port, io, (await node.stored()).servers[2]?.status];
+  };
+  const FOLLOWS = [2, 'running', 2];
+  const untilItFollows = () => expect.poll(shown, { timeout: 5_000 }).toEqual(FOLLOWS);
+
+  test.each(['REPLICA_IO_ERROR', 'ER_LOCK_WAIT_TIMEOUT'])('tries again what may pass: %s', async code => {
+    await repointed(3, () => answer(code));
+    expect(await shown()).toEqual(FOLLOWS);
+  });
+
+  test('is out of the group when it cannot apply what it receives', async () => {
+    await repointed(Number.POSITIVE_INFINITY, () => answer('REPLICA_SQL_ERROR'));
+    expect((await node.stored()).servers[2]?.status).toBe(0);
+  });
+
+  test('is none the worse for one that did not answer for a moment', async () => {
+    const { connect } = node.servers;
+    let silent = false;
+    node.servers.connect = async (address, timeout) => {
+      if (address.port === 2 && silent) throw new AdminError('silent', address, 'ETIMEDOUT', true);
+      return connect(address, timeout);
+    };
+    await repointed(1, () => {
+      silent = true;
+      setTimeout(() => {
+        silent = false;
+      }, 300);
+      return answer('REPLICA_IO_ERROR');
+    });
+    await untilItFollows();
+  });
+
+  test('may take its time to stop what it applies', async () => {
+    await repointed(1, () => new AdminError('h:3 did not answer', { host: 'h', port: 3 }, 'ETIMEDOUT', true));
+    await untilItFollows();
+  });
 });

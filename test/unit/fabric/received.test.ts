@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { AdminError, type ManagedServer, type ReplicaStatus } from '../../../src/fabric/replication/replication.js';
+import { AdminError } from '../../../src/fabric/replication/replication.js';
 import { recordOf, uuidOf, WRITTEN } from '../../fakes/fake-node.js';
 import type { FakeServers } from '../../fakes/fake-servers.js';
-import { DECLARED, WatchedNode } from '../../fakes/watched-node.js';
+import { DECLARED, having, WatchedNode } from '../../fakes/watched-node.js';
 
 /** What has become of the lost primary, and of what it has sent, between two looks of a failover. */
 
@@ -20,11 +20,6 @@ afterEach(() => node.stop());
 const INACTIVE = { active: false };
 const LOST = [recordOf(1, 0, { needsFencing: true }), recordOf(2, 2), recordOf(3, 2)];
 
-/** The status of a replica that has received this. */
-const having = async (server: ManagedServer, change: Partial<ReplicaStatus>) => {
-  const status = await server.replicaStatus();
-  return status && { ...status, ...change };
-};
 const beside = () => node.opened.filter(([, others]) => others.length > 0);
 
 test.each([
@@ -160,7 +155,7 @@ test.each([
     semiSync: async () => (acknowledges ? { role: 'secondary', active: false } : null),
   }));
   await expect(node.reported()).rejects.toThrow(
-    `Server (${uuidOf(2)}) lacks what another server has received and not applied: ${uuidOf(1)}:11 of server (${uuidOf(3)}).`,
+    `Server (${uuidOf(2)}) lacks what another server alone has received: ${uuidOf(1)}:11 of server (${uuidOf(3)}).`,
   );
   expect(node.opened).toEqual([]);
   acknowledges = false;

@@ -1,0 +1,186 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { AdminError, type ReplicaStatus } from '../../../src/fabric/replication/replication.js';
+import { recordOf, uuidOf, WRITTEN } from '../../fakes/fake-node.js';
+import type { FakeServers } from '../../fakes/fake-servers.js';
+import { having, WatchedNode } from '../../fakes/watched-node.js';
+
+/** What one server alone has received of a lost primary is not lost with it, whatever else is wrong with that server. */
+
+const MORE = `${uuidOf(1)}:1-11`;
+/** A former primary. */
+const PAST = uuidOf(9);
+
+let node: WatchedNode;
+let servers: FakeServers;
+beforeEach(() => {
+  node = new WatchedNode();
+  servers = node.servers;
+  servers.get(1).up = false;
+});
+afterEach(() => node.stop());
+
+const INACTIVE = { active: false };
+const WITH_SPARE = { ...INACTIVE, servers: [recordOf(1, 3), recordOf(2, 2), recordOf(3, 1)] };
+const ACKNOWLEDGES = { semiSync: async () => ({ role: 'secondary' as const, active: false }) };
+const STOPPED = { sqlErrno: 1062, sqlError: 'Duplicate entry', sqlThread: 'stopped' as const };
+
+test.each([
+  ['a secondary with errant transactions', 2, `${MORE},${PAST}:1`, []],
+  ['a secondary that may not be a primary', 2, MORE, ['log_slave_updates is off']],
+  ['a spare with errant transactions', 1, `${MORE},${PAST}:1`, []],
+] as const)('what %s alone has acknowledged is not given up', async (_what, status, executed, issues) => {
+  servers.get(3).executed = executed;
+  const members = [recordOf(1, 3), recordOf(2, 2), recordOf(3, status)];
+  await node.start({ ...INACTIVE, servers: members }, (_server, { port }) => ({
+    ...ACKNOWLEDGES,
+    ...(port === 3 && { requirementIssues: async () => [...issues] }),
+  }));
+  await expect(node.reported()).rejects.toThrow(
+    `lacks what another server alone has received: ${uuidOf(1)}:11 of server (${uuidOf(3)})`,
+  );
+  expect(node.opened).toEqual([]);
+});
+
+test('what a former primary has written, and one that applies no more has received, is not given up either', async () => {
+  for (const port of [2, 3]) servers.get(port).executed = `${PAST}:1-5`;
+  await node.start({ ...INACTIVE, baseline: `${PAST}:1-10` }, (server, { port }) => ({
+    ...ACKNOWLEDGES,
+    replicaStatus: () => having(server, port === 3 ? { retrieved: `${PAST}:6-10`, ...STOPPED } : {}),
+  }));
+  await expect(node.reported()).rejects.toThrow(`${PAST}:6-10 of server (${uuidOf(3)})`);
+  expect(node.opened).toEqual([]);
+});
+
+/** Server 2 gets this from whomever it follows; returns the ports of these. */
+async function receiving(executed: string, group: object, change: (port: number) => object = () => ({})) {
+  const from: number[] = [];
+  await node.start(group, (server, { port }) => ({
+    ...ACKNOWLEDGES,
+    async follow(source) {
+      await server.follow(source);
+      if (port !== 2) return;
+      from.push(source.port);
+      servers.get(2).executed = executed;
+    },
+    ...change(port),
+  }));
+  return from;
+}
+
+test('a candidate gets from a spare what a former primary has written', async () => {
+  servers.get(2).executed = `${PAST}:1-5`;
+  servers.get(3).executed = `${PAST}:1-10`;
+  const from = await receiving(`${PAST}:1-10`, { ...WITH_SPARE, baseline: `${PAST}:1-10` });
+  await node.reported();
+  expect([from, node.opened]).toEqual([[3], [[2, []]]]);
+});
+
+test('the second choice gets from the first one, which could not be opened, what that alone has', async () => {
+  servers.get(3).executed = MORE;
+  const locked = new AdminError('locked', { host: 'h', port: 3 }, 'ER_LOCK_WAIT_TIMEOUT', false);
+  const from = await receiving(MORE, INACTIVE, port =>
+    port === 3
+      ? { setSemiSync: (role: string) => (role === 'primary' ? Promise.reject(locked) : Promise.resolve()) }
+      : {},
+  );
+  await node.reported();
+  expect([from, node.opened]).toEqual([[3], [[2, []]]]);
+});
+
+test('the second choice does not wait for a first one that is gone', async () => {
+  servers.get(3).executed = MORE;
+  const from = await receiving(MORE, INACTIVE, port =>
+    port === 3
+      ? {
+          async setSemiSync() {
+            servers.get(3).up = false;
+            throw new AdminError('lost', { host: 'h', port: 3 }, 'PROTOCOL_CONNECTION_LOST', true);
+          },
+        }
+      : {},
+  );
+  await node.reported();
+  expect([from, node.opened]).toEqual([[], [[2, []]]]);
+});
+
+test('a spare that applies slowly and acknowledges nothing does not hinder a failover', {
+  timeout: 20_000,
+}, async () => {
+  await node.start(WITH_SPARE, (server, { port }) => ({
+    replicaStatus: () => having(server, port === 3 ? { retrieved: MORE } : {}),
+    async waitForExecuted(gtids, timeout) {
+      if (port === 3) await sleep(timeout);
+      return (await server.executed()) === gtids;
+    },
+    isIdle: async () => port !== 3,
+  }));
+  await node.reported();
+  expect(node.opened).toEqual([[2, []]]);
+});
+
+test.each([
+  ['delayed', { delay: 3_600 }],
+  ['slow', {}],
+])('a %s spare costs a failover no second when the candidate has all that it has', async (_what, status) => {
+  servers.get(2).executed = MORE;
+  let waits = 0;
+  await node.start(WITH_SPARE, (server, { port }) => ({
+    replicaStatus: () => having(server, { retrieved: MORE, ...(port === 3 ? status : {}) }),
+    async waitForExecuted(_gtids, timeout) {
+      if (port === 3) waits += timeout;
+      if (port === 3) await sleep(timeout);
+      return port !== 3;
+    },
+    isIdle: async () => port !== 3,
+  }));
+  await node.reported();
+  expect(node.opened).toEqual([[2, []]]);
+  expect(waits).toBeLessThanOrEqual(500);
+});
+
+test.each([
+  ['lets it in after all', 3],
+  ['goes on refusing', Number.POSITIVE_INFINITY],
+])('a secondary whose clients are too many is asked again, and %s', async (_what, refusals) => {
+  servers.get(3).executed = MORE;
+  let asked = 0;
+  const { connect } = servers;
+  servers.connect = async (address, timeout) => {
+    if (address.port === 3) asked += 1;
+    if (address.port !== 3 || asked > refusals) return connect(address, timeout);
+    throw new AdminError('h:3: Too many connections', address, 'ER_CON_COUNT_ERROR', false);
+  };
+  await node.start(INACTIVE);
+  await node.reported();
+  expect((await node.stored()).primary).toBe(uuidOf(refusals === 3 ? 3 : 2));
+});
+
+test.each(['reported', 'restarted'])(
+  'what a primary that was %s has lost, and its replicas have received, is applied',
+  async how => {
+    let thrownAway = '';
+    const lost: (() => void)[] = [];
+    servers.get(1).up = true;
+    const short = `${uuidOf(1)}:1-9`;
+    for (const port of [2, 3]) servers.get(port).executed = short;
+    await node.start({ active: how === 'restarted' }, (server, { port }) => ({
+      onLost: listener => void (port === 1 && lost.push(listener)),
+      replicaStatus: (): Promise<ReplicaStatus | null> => having(server, { retrieved: WRITTEN }),
+      async waitForExecuted(gtids) {
+        if (gtids === WRITTEN) servers.get(port).executed = WRITTEN;
+        return true;
+      },
+      async forgetSource() {
+        if (port !== 1 && servers.get(port).source && servers.get(port).executed !== WRITTEN) thrownAway = WRITTEN;
+        await server.forgetSource();
+      },
+    }));
+    if (how === 'restarted') await sleep(700); // it is known by then
+    Object.assign(servers.get(1), { executed: short, readOnly: true, startedAt: Date.now() });
+    for (const listener of lost.splice(0)) listener();
+    if (how === 'reported') await node.reported();
+    await node.primaryBecomes(2);
+    expect(thrownAway).toBe('');
+  },
+);
