@@ -54,7 +54,7 @@ export async function drain(server: ManagedServer, isCandidate = true, through: 
     if (obstacle !== null)
       throw new PassedOver(obstacle, held, (isCandidate && isSoon(now)) || (await acknowledges(server)));
     if (executed === applied && (await server.isIdle())) return;
-    if (through.some(other => holds(other, held)))
+    if (applied !== null && through.some(other => holds(other, held)))
       throw new PassedOver('it is still applying what another one has applied', held, false);
     applied = executed;
     await server.waitForExecuted(retrieved, SLICE);
@@ -68,7 +68,8 @@ async function stopReceiving(server: ManagedServer, status: ReplicaStatus): Prom
   return server.replicaStatus();
 }
 
-const SLICE = 250;
+/** ms */
+const SLICE = 100;
 
 /** null: it goes on. */
 function obstacleOf(status: ReplicaStatus | null, isLate: boolean): string | null {

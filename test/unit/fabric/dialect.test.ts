@@ -148,7 +148,7 @@ describe('requirementIssues', () => {
   });
 });
 
-test('a replica with both sides of semi-sync switched on counts as one that acknowledges', async () => {
+it('a replica with both sides of semi-sync switched on counts as one that acknowledges', async () => {
   const sides = ['master', 'slave'].map(side => ({ Variable_name: `rpl_semi_sync_${side}_enabled`, Value: 'ON' }));
   const run = async (sql: string) => (sql.includes('VARIABLES') ? sides : []);
   expect(await semiSync({ run } as Partial<Session> as Session)).toMatchObject({ role: 'secondary' });
