@@ -151,8 +151,8 @@ async function putBack(data: Promotion, context: StepContext): Promise<void> {
     await primary.setSemiSync('primary');
     await primary.unfence();
   } catch (error) {
-    const what = isAlive(error) ? 'could not be opened again' : 'does not answer any more';
-    const sentence = `the old primary ${old} of group ${data.group} ${what}: ${describe(error)}`;
+    const what = isAlive(error) ? 'refuses to be opened again: ' : 'does not answer any more: ';
+    const sentence = `the old primary ${old} of group ${data.group} ${what}${describe(error)}`;
     decided(context, { group: data.group, server: old, event: 'faulty', level: 'warn', sentence });
     await failOverInstead(data, before, context, !isAlive(error));
     return;
