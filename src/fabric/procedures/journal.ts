@@ -10,7 +10,7 @@ import { unless } from './waits.js';
 export interface Journal {
   /** How many steps were done, and why it failed (or null), when the node that began this run was killed. */
   readonly resumed: { readonly step: number; readonly error: string | null };
-  /** Rejects when the store does not take it: then nothing was begun. */
+  /** Rejects when the store does not take it: then nothing was begun. What an earlier node has begun waits for the store. */
   open(): Promise<void>;
   /** Noted in memory; the next write keeps it. */
   event(state: RunEvent['state'], success: RunEvent['success'], description: string): void;
@@ -107,7 +107,8 @@ export function createJournal(
     event,
     async open() {
       event(3, 2, before ? 'Taken up again by the node that was started.' : `Triggered by ${procedure.name}.`);
-      await save(record(false, resumed.error));
+      const run = record(false, resumed.error);
+      await (before ? persist(run, record(true, GOES_ON_LATER)) : save(run));
       opened = true;
     },
     async stepDone(name, final) {
