@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../context.js';
-import type { RunEvent, RunRecord } from '../store/store.js';
+import { InDoubt, type RunEvent, type RunRecord } from '../store/store.js';
 import { unless } from './waits.js';
 
 /**
@@ -61,6 +61,7 @@ export function createJournal(
   const events: RunEvent[] = [...(before?.events ?? [])];
   const resumed = { step: before?.step ?? 0, error: before?.error ?? null };
   let { step } = resumed;
+  /** Whether there may be a record of it that is not finished: it has to get an end. */
   let opened = before !== undefined;
   let left = false;
 
@@ -108,7 +109,10 @@ export function createJournal(
     async open() {
       event(3, 2, before ? 'Taken up again by the node that was started.' : `Triggered by ${procedure.name}.`);
       const run = record(false, resumed.error);
-      await (before ? persist(run, record(true, GOES_ON_LATER)) : save(run));
+      await (before ? persist(run, record(true, GOES_ON_LATER)) : save(run)).catch(error => {
+        opened ||= mayBeStored(error);
+        throw error;
+      });
       opened = true;
     },
     async stepDone(name, final) {
@@ -139,4 +143,8 @@ export function createJournal(
       return run;
     },
   };
+}
+
+function mayBeStored(error: unknown): boolean {
+  return error instanceof InDoubt || (error instanceof Error && error.cause instanceof InDoubt);
 }

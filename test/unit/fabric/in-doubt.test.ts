@@ -32,7 +32,8 @@ function doubtful(): SqlDatabase {
       const result = await database.write(async session => {
         const done = await work(session);
         const tables = await session.query("SELECT name FROM sqlite_master WHERE name = 'fabric_groups'");
-        if (tables.length > 0) primary = (await session.query('SELECT primary_uuid FROM fabric_groups'))[0]?.primary_uuid;
+        if (tables.length > 0)
+          primary = (await session.query('SELECT primary_uuid FROM fabric_groups'))[0]?.primary_uuid;
         return done;
       }, relaxed);
       if (lost || primary !== uuidOf(2)) return result;
