@@ -60,8 +60,8 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
     const deadline = performance.now() + patienceOf(settings);
     for (let repeat = 1; ; repeat += 1) {
       const current = await linked(deadline);
-      await claim.keep(current);
       try {
+        await claim.keep(current);
         return await attempt(current);
       } catch (error) {
         if (error instanceof InDoubt || !(isDeadlock(error) || !current.alive)) throw error;
