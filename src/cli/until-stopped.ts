@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../fabric/config-file.js';
 import type { StorageOptions } from '../fabric/option-table.js';
-import { holderOf } from '../fabric/store/create.js';
+import { type Holder, holderOf } from '../fabric/store/create.js';
 import { place, storedOptions } from './state-store.js';
 
 /** A node answers `manage stop` before it has ended: the tool waits for the end, so that a `manage start` that follows finds all free. */
@@ -20,17 +20,32 @@ const CONNECT = 1_000;
  * To be called before the node is told to stop: its store may be a standby's at once.
  * @returns what waits for the end, and gives what the node still has then; undefined: nothing of which can be told from here.
  */
-export async function watchStop(config: Config): Promise<() => Promise<string | undefined>> {
+export async function watchStop(config: Config, patience = PATIENCE): Promise<() => Promise<string | undefined>> {
   const storage = storageOf(config);
-  const holder = storage && (await holderOf(storage, AbortSignal.timeout(LOOK)));
+  const holder = storage && (await holderOf(storage, AbortSignal.timeout(LOOK)).catch(() => null));
   return async () => {
     const { host, port } = config.caller;
-    const timeUp = AbortSignal.timeout(PATIENCE);
+    const timeUp = AbortSignal.timeout(patience);
     if (!(await comes(timeUp, () => isFree(host, port)))) return `the address ${host}:${port}`;
     // A node lets its address go first and its store last, when its procedures have ended.
-    const isLeft = async () => holder === null || (storage && (await holderOf(storage, timeUp))) !== holder;
-    return !storage || (await comes(timeUp, isLeft)) ? undefined : `the state store ${place(storage)}`;
+    if (!storage || holder == null || (await isLeft(storage, holder, timeUp))) return undefined;
+    return `the state store ${place(storage)}`;
   };
+}
+
+/** A look that fails has seen nothing. When the last ones have, and the time is up, the node has ended: its own bounds are shorter. */
+async function isLeft(storage: StorageOptions, holder: Holder, timeUp: AbortSignal): Promise<boolean> {
+  let held = false;
+  while (!timeUp.aborted) {
+    try {
+      held = (await holderOf(storage, AbortSignal.any([timeUp, AbortSignal.timeout(LOOK)]))) === holder;
+      if (!held) return true;
+    } catch {
+      held &&= timeUp.aborted; // one that was given up is none
+    }
+    await sleep(PERIOD);
+  }
+  return !held;
 }
 
 async function comes(timeUp: AbortSignal, look: () => Promise<boolean>): Promise<boolean> {

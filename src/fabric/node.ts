@@ -19,7 +19,7 @@ import { createRunner, type Runner } from './procedures/runner.js';
 import { createReplication } from './replication/admin-connection.js';
 import type { Address } from './replication/replication.js';
 import { createStatistics } from './statistics.js';
-import { createStore } from './store/create.js';
+import { createStore, StoreInUse } from './store/create.js';
 
 /** The composition root: here, and nowhere else, the parts of a node are made and put together. */
 
@@ -237,6 +237,7 @@ async function takeOver(context: Context, runner: Runner, ending: Ending, leavin
 async function recover(context: Context, runner: Runner, leaving: AbortSignal): Promise<void> {
   let left: Promise<void> | undefined;
   const leave = () => {
+    if (leaving.reason instanceof StoreInUse) runner.leave(); // the other node goes on with them at once
     left = runner.stop(START_GRACE_MS);
   };
   leaving.addEventListener('abort', leave, { once: true });

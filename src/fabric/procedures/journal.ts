@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../context.js';
-import type { RunEvent, RunRecord } from '../store/store.js';
+import { InDoubt, type RunEvent, type RunRecord } from '../store/store.js';
 import { unless } from './waits.js';
 
 /**
@@ -10,7 +10,7 @@ import { unless } from './waits.js';
 export interface Journal {
   /** How many steps were done, and why it failed (or null), when the node that began this run was killed. */
   readonly resumed: { readonly step: number; readonly error: string | null };
-  /** Rejects when the store does not take it: then nothing was begun. */
+  /** Rejects when the store does not take it: then nothing was begun. What an earlier node has begun waits for the store. */
   open(): Promise<void>;
   /** Noted in memory; the next write keeps it. */
   event(state: RunEvent['state'], success: RunEvent['success'], description: string): void;
@@ -61,6 +61,7 @@ export function createJournal(
   const events: RunEvent[] = [...(before?.events ?? [])];
   const resumed = { step: before?.step ?? 0, error: before?.error ?? null };
   let { step } = resumed;
+  /** Whether there may be a record of it that is not finished: it has to get an end. */
   let opened = before !== undefined;
   let left = false;
 
@@ -107,7 +108,11 @@ export function createJournal(
     event,
     async open() {
       event(3, 2, before ? 'Taken up again by the node that was started.' : `Triggered by ${procedure.name}.`);
-      await save(record(false, resumed.error));
+      const run = record(false, resumed.error);
+      await (before ? persist(run, record(true, GOES_ON_LATER)) : save(run)).catch(error => {
+        opened ||= mayBeStored(error);
+        throw error;
+      });
       opened = true;
     },
     async stepDone(name, final) {
@@ -138,4 +143,8 @@ export function createJournal(
       return run;
     },
   };
+}
+
+function mayBeStored(error: unknown): boolean {
+  return error instanceof InDoubt || (error instanceof Error && error.cause instanceof InDoubt);
 }

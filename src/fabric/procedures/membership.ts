@@ -70,17 +70,20 @@ const followPrimary: Step<Addition> = {
     await context.sessions.to(address, timeout * 1000, timeout * 1000);
     await follow(newSecondary(uuid, address), primary, context);
   },
-  async undo({ follows, address }, context) {
-    if (follows) await (await context.sessions.to(address, patience(context))).forgetSource();
+  async undo({ group, uuid, follows, address }, context) {
+    // The store may have taken it as a member without saying so.
+    if (!follows || isMember(uuid, await requireGroup(context, group))) return;
+    await (await context.sessions.to(address, patience(context))).forgetSource();
   },
 };
 
 const joinGroup: Step<Addition> = {
   name: 'store it as a secondary',
+  final: true,
   async run({ group, uuid, address, updateOnly }, context) {
     await changeGroup(context, group, stored => {
       // Done before the node was killed.
-      if (stored.servers.some(server => server.uuid === uuid)) return stored;
+      if (isMember(uuid, stored)) return stored;
       return { ...stored, servers: [...stored.servers, { ...newSecondary(uuid, address), byHand: updateOnly }] };
     });
     const sentence = `server ${uuid} (${address.host}:${address.port}) joined group ${group}${updateOnly ? UNTOUCHED : ''}`;
@@ -101,6 +104,10 @@ function newSecondary(uuid: string, { host, port }: Address): ServerRecord {
     needsFencing: false,
     byHand: false,
   };
+}
+
+function isMember(uuid: string, { servers }: GroupRecord): boolean {
+  return servers.some(server => server.uuid === uuid);
 }
 
 function primaryOf(group: GroupRecord): ServerRecord | undefined {

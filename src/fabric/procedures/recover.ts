@@ -24,12 +24,21 @@ async function recover(run: RunRecord, context: Context, runner: Runner): Promis
   const procedure = procedureOf(run, context);
   if (!procedure) {
     context.log.warn(`${named} is not taken up again`);
-    await context.store.saveRun({ ...run, finished: true, error: run.error ?? DROPPED });
+    await drop(run, context);
     return;
   }
   context.log.info(`${named} ${run.error === null ? `goes on after ${run.step} steps` : 'is taken back'}`);
   const { error } = await runner.resume(run, procedure).done;
   context.log.info(`${named} ${error === null ? 'is done' : `failed: ${error}`}`);
+}
+
+/** Only a record is at stake: it does not keep the node from serving, and the next start drops it again. */
+async function drop(run: RunRecord, { store, log }: Context): Promise<void> {
+  try {
+    await store.saveRun({ ...run, finished: true, error: run.error ?? DROPPED });
+  } catch (cause) {
+    log.error(`${run.procedure} (${run.uuid}) could not be recorded: ${String(cause)}`);
+  }
 }
 
 const DROPPED = 'ProcedureError: The node ended before this did; it was carried out as a whole, or not at all.';

@@ -2,10 +2,11 @@ import { decided } from '../audit.js';
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { AdminError } from '../replication/replication.js';
-import type { RunRecord, Store } from '../store/store.js';
+import type { RunRecord } from '../store/store.js';
 import { StoreFailure } from './group-record.js';
 import type { Journal } from './journal.js';
-import { createSessions, type Sessions } from './sessions.js';
+import { createReach } from './reach.js';
+import type { Sessions } from './sessions.js';
 import { unless, within } from './waits.js';
 
 /**
@@ -55,6 +56,8 @@ export const STOPPING = 'ProcedureError: This node is stopping and takes no new 
 
 const STEP_BOUND = 60_000;
 const UNDO_BOUND = 30_000;
+/** ms: a store that does not answer must not use up the bound of taking back, which is tried again for the store's sake only. */
+const STORE_BOUND = 10_000;
 
 /** Never rejects: a failure is in the record. */
 export async function carryOut<D extends Data>(
@@ -64,19 +67,19 @@ export async function carryOut<D extends Data>(
   leaving: AbortSignal,
 ): Promise<RunRecord> {
   if (leaving.aborted) return journal.passOver(STOPPING);
-  const sessions = createSessions(context.replication);
+  const reach = createReach(context);
   const standing: Step<D>[] = [];
   try {
     await journal.open();
-    await goThrough(procedure, standing, journal, { ...context, sessions }, leaving);
+    await goThrough(procedure, standing, journal, reach.context, leaving);
     return await journal.close(null);
   } catch (error) {
-    // A step that passed its bound may still be waiting for an answer: without its sessions it can do nothing more.
-    sessions.close();
+    // A step that passed its bound may still be waiting for an answer: whatever that is, nothing follows on it.
+    reach.end();
     if (leaving.aborted) return journal.leave(describeError(error));
     return await fail(describeError(error), procedure, standing, journal, context, leaving);
   } finally {
-    sessions.close();
+    reach.end();
   }
 }
 
@@ -149,8 +152,8 @@ async function takeBack<D extends Data>(
   context: Context & { readonly by: string },
   leaving: AbortSignal,
 ): Promise<'again' | 'ended'> {
-  const sessions = createSessions(context.replication);
-  const undoing = step.undo?.(procedure.data, { ...context, store: impatient(context.store), sessions });
+  const reach = createReach(context, STORE_BOUND);
+  const undoing = step.undo?.(procedure.data, reach.context);
   try {
     await within(UNDO_BOUND, step.name, unless(leaving, undoing ?? Promise.resolve()));
     return 'ended';
@@ -159,20 +162,8 @@ async function takeBack<D extends Data>(
     context.log.error(`${procedure.name}: taking back '${step.name}' failed: ${describeError(error)}`);
     return error instanceof StoreFailure ? 'again' : 'ended';
   } finally {
-    sessions.close();
+    reach.end();
   }
-}
-
-/** ms: a store that does not answer must not use up the bound of taking back, which is tried again for the store's sake only. */
-const STORE_BOUND = 10_000;
-
-function impatient(store: Store): Store {
-  const soon =
-    <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
-    (...args: A) =>
-      within(STORE_BOUND, 'the state store', work(...args));
-  const bounded = { group: soon(store.group), saveGroup: soon(store.saveGroup) };
-  return Object.assign(Object.create(store) as Store, bounded);
 }
 
 /** What the wire shows for a procedure that failed. */

@@ -38,7 +38,10 @@ export interface Runner {
 
 interface Active {
   readonly by: string;
+  readonly group: string;
   readonly journal: Journal;
+  /** Answers it, if it waits for its turn: it gets none. */
+  refuse(reason: string): void;
   /** What whoever asked for it hears. */
   readonly done: Promise<RunRecord>;
   /** Also what waits for the store is done. */
@@ -68,15 +71,27 @@ export function createRunner(context: Context): Runner {
       late(run) {
         late.set(group, `${name} (${uuid})`);
         answer(run);
+        turnAway(group);
       },
       onTime: () => void late.delete(group),
     });
+    let turn: 'to come' | 'come' | 'none' = 'to come';
     const ended = lock.hold(group, async () => {
+      if (turn === 'none') return;
+      turn = 'come';
       if (once !== undefined) waiting.delete(once);
       answer(await carryOut(procedure, journal, { ...context, by }, leaving.signal));
       late.delete(group);
     });
-    active.set(uuid, { by, journal, done, ended });
+    const refuse = (reason: string) => {
+      // What a killed node has begun is ended, however long that takes.
+      if (turn !== 'to come' || before) return;
+      turn = 'none';
+      active.delete(uuid);
+      if (once !== undefined) waiting.delete(once);
+      answer(journal.passOver(reason));
+    };
+    active.set(uuid, { by, group, journal, refuse, done, ended });
     void ended.finally(() => active.delete(uuid));
     if (once !== undefined) waiting.set(once, { uuid, done });
     return { uuid, done };
@@ -87,6 +102,12 @@ export function createRunner(context: Context): Runner {
     return (
       holder && `ProcedureError: ${holder} holds group ${group}, and waits for the state store, which takes no changes.`
     );
+  };
+
+  /** Nobody waits behind what waits for the store: that may take hours. */
+  const turnAway = (group: string) => {
+    const reason = refusal(group);
+    for (const run of active.values()) if (reason !== undefined && run.group === group) run.refuse(reason);
   };
 
   return {

@@ -51,18 +51,23 @@ export async function teardownStorage(storage: StorageOptions): Promise<boolean>
   }
 }
 
+/** Of a store on a MySQL server its session there. */
+export type Holder = number | 'a node';
+
 /**
- * Which node works on it, as far as that can be told from here; null: none. Makes nothing.
+ * Which node works on it; null: none. Makes nothing.
  * @param signal gives it up.
+ * @throws Error when that cannot be told from here.
  */
-export async function holderOf(storage: StorageOptions, signal: AbortSignal): Promise<number | 'a node' | null> {
-  if (storage.type === 'mysql') return mysqlHolder(mysqlSettings(storage), signal).catch(() => null);
+export async function holderOf(storage: StorageOptions, signal: AbortSignal): Promise<Holder | null> {
+  if (storage.type === 'mysql') return mysqlHolder(mysqlSettings(storage), signal);
   const database = storage.type === 'sqlite' && existsSync(storage.file) ? createSqliteDatabase(storage) : undefined;
   try {
     await database?.claim(() => {});
     return null;
   } catch (error) {
-    return error instanceof StoreInUse ? 'a node' : null;
+    if (error instanceof StoreInUse) return 'a node';
+    throw error;
   } finally {
     await database?.close();
   }

@@ -14,7 +14,7 @@ export interface Claim {
   take(session: Claimant, lost: (error: Error) => void): Promise<void>;
   /**
    * Before each use of the session. Costs nothing while that holds the lock.
-   * @throws Error from when another node has taken the state.
+   * @throws Error while the session must not be used: it could not get the lock; and from when another node has taken the state.
    */
   keep(session: Claimant): Promise<void>;
   /** As `take`, when it was taken before. */
@@ -29,7 +29,7 @@ export interface Claimant extends SqlSession {
 
 /** Seconds for the session of a node that has just ended, or was ended. */
 const PATIENCE = 2;
-/** ms until a session that did not get the lock asks again. */
+/** ms until a session that did not get the lock asks again; what it heard holds until then. */
 const RETRY = 1_000;
 
 /** Seconds; two answers about the same start differ by one. */
@@ -54,7 +54,7 @@ export function createClaim(database: string, server: string): Claim {
   /** The sessions that have asked for the lock, and when their server was started: it may not have noticed yet that a former one is lost. */
   const ours = new Map<number, number>();
   let holder: Claimant | undefined;
-  let tried: { readonly session: Claimant; readonly at: number } | undefined;
+  let tried: { readonly session: Claimant; readonly at: number; readonly failed: Failure } | undefined;
   let tell: ((error: Error) => void) | undefined;
   let lost: Error | undefined;
 
@@ -65,19 +65,25 @@ export function createClaim(database: string, server: string): Claim {
     holder = session;
     return true;
   };
+  const isOurs = async (id: number, session: Claimant): Promise<boolean> =>
+    // A server that was restarted counts its sessions anew.
+    Math.abs((ours.get(id) ?? Number.NaN) - (await startOf(session))) < SAME_START;
   const regain = async (session: Claimant): Promise<void> => {
     if (await lock(session, 0)) return;
     const [row] = await session.query('SELECT IS_USED_LOCK(?) AS id', [name]);
-    if (row?.id === null) return;
-    const id = Number(row?.id);
-    // A server that was restarted counts its sessions anew.
-    if (Math.abs((ours.get(id) ?? Number.NaN) - (await startOf(session))) < SAME_START) {
-      await session.execute(`KILL ${id}`).catch(() => {});
-      await lock(session, PATIENCE);
-      return;
+    const id = row?.id === null ? undefined : Number(row?.id);
+    if (id !== undefined && !(await isOurs(id, session))) {
+      lost = new StoreInUse(`Another node uses the state store ${store} by now: it has taken over from this one.`);
+      tell?.(lost);
+      throw lost;
     }
-    lost = new StoreInUse(`Another node uses the state store ${store} by now: it has taken over from this one.`);
-    tell?.(lost);
+    if (id !== undefined) {
+      if (await lingers(id, session)) return;
+      await end(id, session);
+      if ((await lock(session, PATIENCE)) || (await lingers(id, session))) return;
+    }
+    if (await lock(session, 0)) return;
+    throw new Error(`The state store ${store} cannot be used yet: a former session of this node holds its lock.`);
   };
 
   const take = async (session: Claimant, whenLost: (error: Error) => void): Promise<void> => {
@@ -91,9 +97,10 @@ export function createClaim(database: string, server: string): Claim {
       if (tell) await take(session, tell);
     },
     async keep(session) {
-      if (tell && !lost && session !== holder && mayAsk(session)) {
-        tried = { session, at: performance.now() };
-        await regain(session).catch(() => {});
+      if (tell && !lost && session !== holder) {
+        const asked = tried?.session === session && performance.now() - tried.at < RETRY;
+        if (!asked) tried = { session, at: performance.now(), failed: await failureOf(regain(session)) };
+        if (tried?.failed) throw tried.failed.error;
       }
       if (lost) throw lost;
     },
@@ -102,8 +109,29 @@ export function createClaim(database: string, server: string): Claim {
       ours.clear();
     },
   };
+}
 
-  function mayAsk(session: Claimant): boolean {
-    return tried?.session !== session || performance.now() - tried.at >= RETRY;
+type Failure = { readonly error: unknown } | undefined;
+
+async function failureOf(work: Promise<void>): Promise<Failure> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return { error };
   }
+}
+
+async function end(id: number, session: Claimant): Promise<void> {
+  try {
+    await session.execute(`KILL ${id}`);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ER_NO_SUCH_THREAD') throw error;
+  }
+}
+
+/** Killed, and in no statement that might change something yet: 5.6 leaves such a session waiting until `wait_timeout`, with its lock. */
+async function lingers(id: number, session: Claimant): Promise<boolean> {
+  const found = (await session.query('SHOW PROCESSLIST')).find(row => Number(row.Id) === id);
+  return found?.Command === 'Killed' && (found.Info === null || found.Info === '');
 }

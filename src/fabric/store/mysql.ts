@@ -5,7 +5,7 @@ import { type Connection, createConnection, type ResultSetHeader, type RowDataPa
 import { type Claimant, createClaim, lockOf } from './mysql-claim.js';
 import type { Dialect, Row, SqlDatabase, SqlValue, Work } from './sql-database.js';
 import { createSqlStore } from './sql-store.js';
-import type { Store } from './store.js';
+import { InDoubt, type Store } from './store.js';
 
 /** The state store on a MySQL server, 5.6 or newer. One connection, made anew between transactions when it is lost; every wait has a bound. */
 
@@ -60,8 +60,8 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
     const deadline = performance.now() + patienceOf(settings);
     for (let repeat = 1; ; repeat += 1) {
       const current = await linked(deadline);
-      await claim.keep(current);
       try {
+        await claim.keep(current);
         return await attempt(current);
       } catch (error) {
         if (error instanceof InDoubt || !(isDeadlock(error) || !current.alive)) throw error;
@@ -117,13 +117,6 @@ export function createMysqlDatabase(settings: MysqlSettings): SqlDatabase {
 }
 
 const LOCK = 'mysql2-fabric schema';
-
-/** The answer to COMMIT did not come: the change is stored, or not. */
-class InDoubt extends Error {
-  constructor(cause: unknown) {
-    super(`The state store did not confirm a change, which may be stored or not: ${String(cause)}`, { cause });
-  }
-}
 
 interface Link extends Claimant {
   readonly alive: boolean;

@@ -52,11 +52,22 @@ export function createSqlStore(database: SqlDatabase): Store {
     });
     await refreshing;
   };
+  /** A transaction that changes the state. One that fails may be stored all the same: who looks next asks the database. */
+  const written = async <T>(work: Work<T>): Promise<T> => {
+    try {
+      return await database.write(async session => {
+        await picture.catchUp(session, database.dialect.forUpdate);
+        return await work(session);
+      });
+    } catch (error) {
+      picture.doubt();
+      throw error;
+    }
+  };
   /** Writes what `plan` makes of the newest state; `previous` and `next` are undefined where there is no such group. */
   const change = <N extends GroupRecord | undefined>(plan: () => { previous: GroupRecord | undefined; next: N }) =>
     exclusive(async () => {
-      const { previous, next } = await database.write(async session => {
-        await picture.catchUp(session, database.dialect.forUpdate);
+      const { previous, next } = await written(async session => {
         const planned = plan();
         await writeGroup(session, planned.previous, planned.next);
         return planned;
@@ -66,8 +77,7 @@ export function createSqlStore(database: SqlDatabase): Store {
     });
   const changeUsers = (plan: (users: readonly UserRecord[]) => readonly UserRecord[]) =>
     exclusive(async () => {
-      picture.users = await database.write(async session => {
-        await picture.catchUp(session, database.dialect.forUpdate);
+      picture.users = await written(async session => {
         const next = orderedUsers(plan(picture.users));
         await writeUsers(next, session);
         await countChange(session);
@@ -208,6 +218,9 @@ function createPicture(table: GroupTable, database: SqlDatabase) {
     isFresh() {
       if (database.revision) return database.revision() === table.revision;
       return performance.now() - checkedAt < FRESH;
+    },
+    doubt() {
+      checkedAt = Number.NEGATIVE_INFINITY;
     },
     async refresh() {
       const began = performance.now();

@@ -208,6 +208,13 @@ export class StoreInUse extends Error {}
 /** It cannot be reached, opened, or brought up to date. */
 export class StoreUnusable extends Error {}
 
+/** The answer to COMMIT did not come: the change is stored, or not. */
+export class InDoubt extends Error {
+  constructor(cause: unknown) {
+    super(`The state store did not confirm a change, which may be stored or not: ${String(cause)}`, { cause });
+  }
+}
+
 /** Somebody else changed the group since it was read. */
 export class StoreConflict extends Error {
   override readonly name = 'StoreConflict';

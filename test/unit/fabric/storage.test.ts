@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { parseFabricOptions } from '../../../src/fabric/options.js';
-import { setupStorage, teardownStorage } from '../../../src/fabric/store/create.js';
+import { holderOf, setupStorage, teardownStorage } from '../../../src/fabric/store/create.js';
 import { createSqliteStore } from '../../../src/fabric/store/sqlite.js';
 import { createFabric, type FabricNodeOptions } from '../../../src/fabric.js';
 
@@ -54,6 +54,22 @@ test('the state of a node that runs is not torn down, and where there is none no
   await fabric.stop();
   expect(await groupsFound(sqlite)).toEqual(['kept']);
   expect(await teardownStorage(storageOf(sqlite))).toBe(true);
+});
+
+test('which node works on it is told, or refused where that cannot be known', async () => {
+  const sqlite = { type: 'sqlite', file: join(folder, 'held', 'fabric.sqlite') } as const;
+  const holder = () => holderOf(storageOf(sqlite), AbortSignal.timeout(2_000));
+  expect(await holder()).toBeNull();
+  const fabric = createFabric(given(sqlite));
+  await fabric.start();
+  expect(await holder()).toBe('a node');
+  await fabric.stop();
+  expect(await holder()).toBeNull();
+  rmSync(`${sqlite.file}-node`);
+  mkdirSync(`${sqlite.file}-node`);
+  await expect(holder()).rejects.toThrow();
+  const mysql = storageOf({ type: 'mysql', address: '127.0.0.1:1', password: 'p' });
+  await expect(holderOf(mysql, AbortSignal.timeout(2_000))).rejects.toThrow();
 });
 
 test('a node without storage forgets', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Replication } from '../../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
 import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
 import { createFakeNode, createTrio, trioRecord, uuidOf } from '../../fakes/fake-node.js';
@@ -10,6 +11,7 @@ let memory: Store;
 let servers: FakeServers;
 let full: boolean;
 let node: ReturnType<typeof createFakeNode>;
+let endNow: (reason: Error) => void;
 beforeEach(async () => {
   memory = createMemoryStore();
   await memory.createGroup(trioRecord({ active: false }));
@@ -18,12 +20,8 @@ beforeEach(async () => {
 });
 afterEach(() => node.fabric.stop());
 
-/** @param isLast the record that is the last one to be taken. */
-async function startUntil(
-  isLast: (run: RunRecord) => boolean,
-  replication: Parameters<typeof createFakeNode>[1] = servers,
-) {
-  let happened = false;
+/** @param noted is told of each record. */
+function nodeUnlessFull(replication: Replication = servers, noted = (_run: RunRecord) => {}) {
   const unlessFull =
     <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
     async (...args: A) => {
@@ -32,8 +30,7 @@ async function startUntil(
     };
   const saveRun = unlessFull(async (run: RunRecord) => {
     await memory.saveRun(run);
-    full ||= !happened && isLast(run);
-    happened ||= full;
+    noted(run);
   });
   const { saveGroup, noteRun, addDecision } = memory;
   const guarded = {
@@ -41,7 +38,18 @@ async function startUntil(
     noteRun: unlessFull(noteRun),
     addDecision: unlessFull(addDecision),
   };
-  node = createFakeNode({ ...memory, ...guarded, saveRun }, replication);
+  const claim: Store['claim'] = async lost => {
+    endNow = lost;
+  };
+  return createFakeNode({ ...memory, ...guarded, saveRun, claim }, replication);
+}
+/** @param isLast the record that is the last one to be taken. */
+async function startUntil(isLast: (run: RunRecord) => boolean, replication: Replication = servers) {
+  let happened = false;
+  node = nodeUnlessFull(replication, run => {
+    full ||= !happened && isLast(run);
+    happened ||= full;
+  });
   await node.fabric.start();
 }
 async function restart(): Promise<void> {
@@ -109,4 +117,33 @@ test('a node that stops meanwhile leaves the rest to the next start', async () =
   await restart();
   expect(await memory.unfinishedRuns()).toEqual([]);
   expect([1, 3].map(port => servers.get(port).source?.port)).toEqual([2, 2]);
+});
+
+test('what a killed node left is gone on with also when the store takes no changes as the next one starts', async () => {
+  await startUntil(run => has(run, 'block writes on the old primary'));
+  const promotion = expect(node.fabric.call('group.promote', 'g', uuidOf(2))).rejects.toThrow();
+  await expect.poll(() => full).toBe(true);
+  endNow(new Error('killed'));
+  await promotion;
+  await node.fabric.stopped();
+  expect(await memory.unfinishedRuns()).toHaveLength(1);
+  node = nodeUnlessFull();
+  const starting = node.fabric.start();
+  await expect.poll(() => node.sentences.join()).toContain('could not be recorded');
+  full = false;
+  await starting;
+  await recorded();
+  expect([await primary(), writable()]).toEqual([uuidOf(2), [2]]);
+});
+
+test('a start does not fail because what it drops cannot be recorded', async () => {
+  const done = { procedure: 'server.set_weight', group: 'g', step: 0, data: '{}', events: [] };
+  await memory.saveRun({ ...done, uuid: 'dropped', finished: false, error: null });
+  full = true;
+  node = nodeUnlessFull();
+  await node.fabric.start();
+  expect(node.sentences.join()).toContain('disk is full');
+  full = false;
+  await restart();
+  await recorded();
 });

@@ -4,12 +4,14 @@ import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fabric } from '../../../src/fabric/node.js';
+import { reopen } from '../../../src/fabric/procedures/reopen.js';
 import type { Replication } from '../../../src/fabric/replication/replication.js';
 import { createMemoryStore } from '../../../src/fabric/store/memory.js';
 import { createSqliteDatabase, createSqliteStore } from '../../../src/fabric/store/sqlite.js';
-import type { RunRecord, Store } from '../../../src/fabric/store/store.js';
+import { type RunRecord, type Store, StoreInUse } from '../../../src/fabric/store/store.js';
 import { createFakeNode, createTrio, trioRecord, uuidOf } from '../../fakes/fake-node.js';
 import type { FakeServers } from '../../fakes/fake-servers.js';
 
@@ -175,6 +177,41 @@ test('a node whose store is taken while it starts does not start', async () => {
     },
   };
   await expect(nodeOn(taken).start()).rejects.toThrow('Another node uses the state store by now.');
+});
+
+test('a node that loses its store while it ends what was left unfinished does nothing more to the servers', async () => {
+  const store = createMemoryStore();
+  await store.createGroup(trioRecord({ active: false }));
+  servers.get(1).readOnly = true;
+  const { name, data } = reopen({ group: 'g', server: uuidOf(1) });
+  await store.saveRun({ ...unfinished, procedure: name, group: 'g', data: JSON.stringify(data) });
+  let lose = (_error: Error) => {};
+  const claimed: Store = {
+    ...store,
+    async claim(lost) {
+      lose = lost;
+    },
+  };
+  let arrive = () => {};
+  const arrived = new Promise<void>(resolve => {
+    arrive = resolve;
+  });
+  const slow: Replication = {
+    async connect(address, timeout) {
+      arrive();
+      await sleep(200);
+      return servers.connect(address, timeout);
+    },
+  };
+  const start = expect(nodeOn(claimed, slow).start()).rejects.toThrow('by now');
+  await arrived;
+  const began = performance.now();
+  lose(new StoreInUse('Another node uses the state store by now.'));
+  await start;
+  expect(performance.now() - began).toBeLessThan(1_500);
+  await sleep(500);
+  expect(servers.get(1).readOnly).toBe(true); // it is the other node's to open
+  expect((await store.unfinishedRuns()).map(({ uuid }) => uuid)).toEqual(['r']);
 });
 
 test('nobody comes in before what a killed node left is ended', async () => {
