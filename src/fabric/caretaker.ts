@@ -36,7 +36,7 @@ interface Place {
 /** ms by which what is known of one start may vary: a server counts whole seconds, and its answer takes a moment. */
 const SAME_START = 1_100;
 
-/** ms until it is tried again to give a server its place, when the next look has failed at it, too. */
+/** ms until it is tried again to give a secondary its place, when the next look has failed at it, too; a primary is opened as soon as it can be. */
 const FIRST_PAUSE = 1_000;
 const LAST_PAUSE = 60_000;
 
@@ -66,7 +66,8 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     const request = { group: group.id, server: uuid };
     const { error } = await runner.run(group.primary === uuid ? reopen(request) : reattach(request)).done;
     if (error === null) place = found;
-    else failed = { ...found, again: performance.now() + (before?.pause ?? 0), pause: nextPause(before?.pause) };
+    else if (group.primary !== uuid)
+      failed = { ...found, again: performance.now() + (before?.pause ?? 0), pause: nextPause(before?.pause) };
   }
 
   /** Whether the server's place is an operator's affair; seen in it, it is the node's from now on. */
@@ -101,7 +102,7 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     if (primary === uuid) return restarted ? await prober.ask(isOpen) : true;
     if (place !== undefined && place.sentinel !== sentinel) return false;
     // Whom it follows while nothing changes is an operator's affair, too.
-    const source = place !== undefined && place.primary !== primary ? primary : null;
+    const source = place?.primary === primary ? null : primary;
     return await prober.ask(server => isReplica(server, restarted, source));
   }
 

@@ -18,6 +18,12 @@ export interface Applicant {
   readonly executed: string;
 }
 
+/** A server that can hand on what it has applied. */
+export interface Donor extends Applicant {
+  /** Its receiver acknowledges to the primary what it gets: nobody may lack that. */
+  readonly acknowledges: boolean;
+}
+
 /** Most advanced first; among equals the heavier one, then by uuid, so that the same facts always give the same choice. */
 export function byPreference(applicants: readonly Applicant[]): Applicant[] {
   const advance = new Map(applicants.map(({ uuid, executed }) => [uuid, count(parseGtidSet(executed))]));

@@ -30,60 +30,80 @@ export async function passedOver(server: ManagedServer, cause: unknown): Promise
   }
 }
 
+export interface Draining {
+  /** That it will be applied soon counts, too: a spare that has acknowledged nothing is hardly waited for. */
+  readonly isCandidate?: boolean;
+  /** What others have applied: nobody is waited for who has no more than one of them. Grows meanwhile. */
+  readonly through?: readonly string[];
+  /** Hears that the receiver will be stopped. */
+  onStop?(): void;
+}
+
 /**
  * Nothing more comes from a source that is gone: what was received is applied, so that it counts.
- * @param isCandidate that it will be applied soon counts, too: a spare is waited for only when it has acknowledged.
- * @param through what others have applied: nobody is waited for who has no more than one of them. Grows meanwhile.
  * @throws PassedOver.
  */
-export async function drain(server: ManagedServer, isCandidate = true, through: readonly string[] = []): Promise<void> {
-  const before = await server.replicaStatus();
-  if (!before) return;
-  const { retrieved, sqlErrno, sqlThread } = (await stopReceiving(server, before)) ?? before;
+export async function drain(
+  server: ManagedServer,
+  { isCandidate = true, through = [], onStop }: Draining = {},
+): Promise<void> {
+  let status = await server.replicaStatus();
+  // One that hangs in an attempt to connect receives nothing, but stopping it takes as long as the attempt: seconds.
+  if (status?.ioThread === 'running') {
+    onStop?.();
+    await server.stopReceiving();
+    status = await server.replicaStatus();
+  }
+  if (status) await applyAll(server, status, isCandidate, through);
+}
+
+async function applyAll(
+  server: ManagedServer,
+  { retrieved, sqlErrno, sqlThread }: ReplicaStatus,
+  isCandidate: boolean,
+  through: readonly string[],
+): Promise<void> {
   if (retrieved === '') return;
   if (sqlErrno === 0 && sqlThread === 'stopped' && !holds(await server.executed(), retrieved))
     await server.startApplying();
-  const end = performance.now() + CATCH_UP;
-  for (let applied: string | null = null; ; ) {
+  const patience = isCandidate || (await acknowledges(server)) ? CATCH_UP : GRACE;
+  const end = performance.now() + patience;
+  for (let before: string | null = null; ; ) {
     // Asked before the set: what a stopped applier has applied by then is all that it will.
     const now = await server.replicaStatus();
     const executed = await server.executed();
     if (holds(executed, retrieved)) return;
-    const obstacle = obstacleOf(now, performance.now() > end);
+    const obstacle = obstacleOf(now, performance.now() > end ? patience : null);
     const held = [executed, retrieved].join();
     if (obstacle !== null)
       throw new PassedOver(obstacle, held, (isCandidate && isSoon(now)) || (await acknowledges(server)));
-    if (executed === applied && (await server.isIdle())) return;
-    if (applied !== null && through.some(other => holds(other, held)))
+    if (executed === before && (await server.isIdle())) return;
+    if (before !== null && through.some(other => holds(other, held)))
       throw new PassedOver('it is still applying what another one has applied', held, false);
-    applied = executed;
+    before = executed;
     await server.waitForExecuted(retrieved, SLICE);
   }
 }
 
-/** A receiver that hangs in an attempt to connect receives nothing, but stopping it takes as long as the attempt: seconds. */
-async function stopReceiving(server: ManagedServer, status: ReplicaStatus): Promise<ReplicaStatus | null> {
-  if (status.ioThread !== 'running') return status;
-  await server.stopReceiving();
-  return server.replicaStatus();
-}
-
 /** ms */
 const SLICE = 100;
+const GRACE = 500;
 
 /** null: it goes on. */
-function obstacleOf(status: ReplicaStatus | null, isLate: boolean): string | null {
+function obstacleOf(status: ReplicaStatus | null, waited: number | null): string | null {
   if (status === null) return 'it has forgotten its source';
   if (status.sqlErrno !== 0) return `its applier stopped with error ${status.sqlErrno} (${status.sqlError})`;
   if (status.sqlThread === 'stopped') return 'its applier has stopped';
   if (status.delay > 0) return `it applies everything ${status.delay} s late`;
-  return isLate ? `it has not applied what it had received within ${CATCH_UP / 1000} seconds, and goes on` : null;
+  return waited === null
+    ? null
+    : `it has not applied what it had received within ${waited / 1000} seconds, and goes on`;
 }
 
 function isSoon(status: ReplicaStatus | null): boolean {
   return status?.sqlThread === 'running' && status.delay === 0;
 }
 
-async function acknowledges(server: ManagedServer): Promise<boolean> {
+export async function acknowledges(server: ManagedServer): Promise<boolean> {
   return (await server.semiSync())?.role === 'secondary';
 }

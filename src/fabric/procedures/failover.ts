@@ -6,7 +6,7 @@ import type { ServerRecord } from '../store/store.js';
 import { holds, owed } from './candidates.js';
 import { checkAsked, chooseAsked, chooseFreely } from './choice.js';
 import { drain } from './drain.js';
-import { requireGroup } from './group-record.js';
+import { requireGroup, requireServer } from './group-record.js';
 import { fenceIfReachable, fenceLost, mayBeBack, receiveAgain } from './lost-primary.js';
 import {
   CATCH_UP,
@@ -118,19 +118,36 @@ async function openFirst(uuid: string, data: Promotion, context: StepContext): P
 
 /**
  * Invariant 4: a spare, or a better candidate that could not be opened, may be the only one that has what the lost primary has acknowledged:
- * the candidate gets it from there, unless that one is gone by now.
+ * the candidate gets it from there, unless that one is gone by now, or has acknowledged nothing and does not hand it on.
  */
 async function receiveFromDonors(server: ManagedServer, data: Promotion, context: StepContext): Promise<void> {
-  const { baseline } = await requireGroup(context, data.group);
-  for (const { uuid, executed } of data.donors ?? []) {
-    const missing = owed(executed, await server.executed(), data.old, baseline);
+  if (data.old === null || data.inUse) return;
+  const group = await requireGroup(context, data.group);
+  for (const { uuid, executed, acknowledges } of data.donors ?? []) {
+    const missing = owed(executed, await server.executed(), data.old, group.baseline);
     if (missing === '') continue;
-    const donor = await recordOf(uuid, data, context);
+    const donor = requireServer(group, uuid);
     const answers = context.sessions.to(donor, shortPatience(context)).then(session => session.ping());
     if (!(await answers.then(() => true, isAlive))) continue;
+    const reason = await receive(missing, donor, server);
+    if (reason === null) continue;
+    // As before: should the lost primary come back, it sends the rest.
+    await server.follow(requireServer(group, data.old)).catch(() => {});
+    const sentence = `it did not get ${missing} from server ${uuid}, ${reason}`;
+    if (acknowledges) throw new Error(`${sentence}. To give that up, please, report that server as failed`);
+    const lost = `the candidate of group ${group.id} goes on without what was acknowledged by nobody: ${sentence}`;
+    decided(context, { group: group.id, server: uuid, event: 'candidate', level: 'warn', sentence: lost });
+  }
+}
+
+/** @returns why `server` has not got it; null: it has. */
+async function receive(missing: string, donor: ServerRecord, server: ManagedServer): Promise<string | null> {
+  try {
     await server.follow(donor);
-    if (await server.waitForExecuted(missing, CATCH_UP)) continue;
-    throw new Error(`it did not get ${missing} from server ${uuid} within ${CATCH_UP / 1000} seconds`);
+    const isThere = await server.waitForExecuted(missing, CATCH_UP);
+    return isThere ? null : `which took more than ${CATCH_UP / 1000} seconds`;
+  } catch (error) {
+    return describe(error);
   }
 }
 

@@ -59,11 +59,11 @@ export function mayBeBack(data: Promotion): boolean {
   return at === undefined || (data.oldExecuted === null && performance.now() - at > FRESH);
 }
 
-/** The secondaries wait for the old primary again, should it come back. */
+/** The others wait for the old primary again, should it come back; without one, for whom they followed. */
 export async function receiveAgain(data: Promotion, context: StepContext): Promise<void> {
-  if (data.old === null) return;
   const group = await requireGroup(context, data.group);
-  const old = requireServer(group, data.old);
+  const old = data.old === null ? null : requireServer(group, data.old);
+  const waited = (status: ReplicaStatus, uuid: string) => (old ? follows(status, old) : data.paused?.includes(uuid));
   const touched = ({ uuid, byHand }: ServerRecord) => !byHand || data.placed?.includes(uuid);
   const secondaries = group.servers.filter(
     server => server.uuid !== data.old && server.status !== STATUS_FAULTY && touched(server),
@@ -72,7 +72,7 @@ export async function receiveAgain(data: Promotion, context: StepContext): Promi
     secondaries.map(async server => {
       const replica = await context.sessions.to(server, shortPatience(context));
       const status = await replica.replicaStatus();
-      if (status?.ioThread === 'stopped' && follows(status, old)) await replica.startReceiving();
+      if (status?.ioThread === 'stopped' && waited(status, server.uuid)) await replica.startReceiving();
     }),
   );
 }

@@ -4,7 +4,7 @@ import { CommandError, ended } from '../errors.js';
 import { phrases } from '../model.js';
 import { AdminError, type ManagedServer } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
-import type { Applicant } from './candidates.js';
+import type { Donor } from './candidates.js';
 import { changeGroup, requireGroup, requireServer, withServer } from './group-record.js';
 import type { Step, StepContext } from './run.js';
 
@@ -27,7 +27,9 @@ export type Promotion = {
   order: string[];
   chosen: string | null;
   /** Failover: candidates and spares, with all that they have applied. */
-  donors?: readonly Applicant[];
+  donors?: readonly Donor[];
+  /** Failover of a group without a primary: servers whose receivers were stopped. */
+  paused?: string[];
   /** Failover: the server that was named takes writes already. */
   inUse?: boolean;
   /** Failover: servers that `update_only` put into the group, and that were found to follow the old primary. */

@@ -74,9 +74,12 @@ async function leftAsItIs(
   // Its fault is the new primary's: as a candidate for the next failover it is needed.
   if (!(await answers(primary, context))) return 'cannot follow a primary that does not answer';
   // It may be stopping a long statement of its applier. The detector judges it.
-  const isSlow = error instanceof AdminError && error.unreachable && error.code === 'ETIMEDOUT';
-  const { active } = await requireGroup(context, group);
-  return isSlow && active ? `does not answer, and is to follow the new primary when it does: ${describe(error)}` : null;
+  if (!(error instanceof AdminError && error.unreachable && error.code === 'ETIMEDOUT')) return null;
+  const isWatched = await requireGroup(context, group).then(
+    ({ active }) => active,
+    () => true,
+  );
+  return isWatched ? `does not answer, and is to follow the new primary when it does: ${describe(error)}` : null;
 }
 
 async function answers(server: ServerRecord, context: StepContext): Promise<boolean> {

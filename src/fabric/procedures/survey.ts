@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STATUS_FAULTY, STATUS_SECONDARY } from '../../wire/topology.js';
 import { decided } from '../audit.js';
-import { type ManagedServer, refusesWrites } from '../replication/replication.js';
+import { type AdminError, type ManagedServer, refusesWrites } from '../replication/replication.js';
 import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { isInPlace } from './by-hand.js';
-import { type Applicant, errantSince, holds } from './candidates.js';
-import { drain, PassedOver, passedOver } from './drain.js';
+import { type Applicant, type Donor, errantSince, holds } from './candidates.js';
+import { acknowledges, drain, PassedOver, passedOver } from './drain.js';
 import { refuseReplaced, requireServer } from './group-record.js';
 import { CATCH_UP, describe, isAlive, type Promotion, shortPatience, Unfenced } from './promotion.js';
 import type { StepContext } from './run.js';
@@ -13,13 +13,13 @@ import type { StepContext } from './run.js';
 /** What a failover learns of the servers that are left: who answers, what each has applied, and why some are out of the question. */
 
 export interface Survey {
-  readonly valid: readonly Applicant[];
+  readonly valid: readonly Donor[];
   /** A sentence for each server that was passed over, by uuid. */
   readonly excluded: ReadonlyMap<string, string>;
   /** Those that were passed over, and may alone have what was acknowledged, with all that they hold. */
   readonly late: readonly Applicant[];
   /** Spares: no candidates, but they may have what these lack. */
-  readonly donors: readonly Applicant[];
+  readonly donors: readonly Donor[];
 }
 
 /**
@@ -32,11 +32,12 @@ export async function survey(data: Promotion, group: GroupRecord, context: StepC
   const isCandidate = ({ uuid, status }: ServerRecord) => status === STATUS_SECONDARY || uuid === asked;
   const servers = group.servers.filter(({ uuid, status }) => uuid !== data.old && status !== STATUS_FAULTY);
   const rush = createRush();
+  if (data.oldExecuted !== null) rush.through.push(data.oldExecuted);
   const answers = await Promise.allSettled(
     servers.map(server => examine(server, isCandidate(server), rush, data, group, context)),
   );
-  const found = { valid: [] as Applicant[], excluded: new Map<string, string>(), late: [] as Applicant[] };
-  const donors: Applicant[] = [];
+  const found = { valid: [] as Donor[], excluded: new Map<string, string>(), late: [] as Applicant[] };
+  const donors: Donor[] = [];
   for (const [index, answer] of answers.entries()) {
     const server = servers[index] as ServerRecord;
     if (answer.status === 'fulfilled') (isCandidate(server) ? found.valid : donors).push(answer.value);
@@ -69,34 +70,37 @@ async function examine(
   data: Promotion,
   group: GroupRecord,
   context: StepContext,
-): Promise<Applicant> {
+): Promise<Donor> {
   const server = await meet(record, data, group, context);
   try {
-    if (isCandidate && data.oldExecuted !== null)
+    const issues = await server.requirementIssues();
+    if (isCandidate && issues.length === 0 && data.oldExecuted !== null)
       await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
-    await drain(server, isCandidate, rush.through);
-    const applicant = await valid(record, isCandidate, server, data, group);
-    if (isCandidate) rush.through.push(applicant.executed);
-    return applicant;
+    const onStop = () => {
+      data.paused = [...(data.paused ?? []), record.uuid];
+    };
+    await drain(server, { isCandidate, through: rush.through, onStop });
+    if (issues.length > 0) throw new Error(issues.join('; '));
+    const donor = await valid(record, server, data, group);
+    if (isCandidate) rush.announce(donor.executed);
+    return donor;
   } catch (error) {
-    throw error instanceof PassedOver ? error : await passedOver(server, error);
+    // Without a primary that was lost nothing was acknowledged.
+    throw error instanceof PassedOver || data.old === null ? error : await passedOver(server, error);
   }
 }
 
-/** @throws Error when it does not fulfil what a primary must, or has errant transactions. */
+/** @throws Error when it has errant transactions. */
 async function valid(
   { uuid, weight }: ServerRecord,
-  isCandidate: boolean,
   server: ManagedServer,
   data: Promotion,
   group: GroupRecord,
-): Promise<Applicant> {
-  const issues = isCandidate ? await server.requirementIssues() : [];
-  if (issues.length > 0) throw new Error(issues.join('; '));
+): Promise<Donor> {
   const executed = await server.executed();
   const errant = errantSince(executed, data.old ?? '', await known(server, data, group));
   if (errant !== '') throw new Error(`it has errant transactions: ${errant}`);
-  return { uuid, weight, executed };
+  return { uuid, weight, executed, acknowledges: await acknowledges(server) };
 }
 
 /** One that answers and lets nobody in, which passes when its clients are too many, is asked again for as long as a silent one is. */
@@ -106,7 +110,8 @@ async function reach(record: ServerRecord, context: StepContext): Promise<Manage
     try {
       return await context.sessions.to(record, patience);
     } catch (error) {
-      if (!isAlive(error) || performance.now() > end) throw error;
+      const mayPass = isAlive(error) && !(error as AdminError).code.startsWith('ER_ACCESS_DENIED');
+      if (!mayPass || performance.now() > end) throw error;
       await sleep(KNOCK);
     }
   }
@@ -171,26 +176,31 @@ async function receiveAll(server: ManagedServer, gtids: string, timeout: number)
 
 /** Waits for all, but once one has everything, only as long as equals need: a slow replica must not hold up a complete one. */
 interface Rush {
-  /** What each has applied that is through. */
+  /** What each has applied that is through, and the lost primary where that is known. */
   readonly through: string[];
+  announce(executed: string): void;
   join(wait: (timeout: number) => Promise<boolean>): Promise<void>;
 }
 
 const GRACE = 500;
 
 function createRush(): Rush {
-  let announce = () => {};
+  const through: string[] = [];
+  let one = () => {};
   const first = new Promise<void>(resolve => {
-    announce = resolve;
+    one = resolve;
   });
   return {
-    through: [],
+    through,
+    announce(executed) {
+      through.push(executed);
+      one();
+    },
     async join(wait) {
       const own = wait(CATCH_UP);
       own.catch(() => {});
       const late = first.then(() => new Promise<false>(resolve => setTimeout(() => resolve(false), GRACE)));
       if (!(await Promise.race([own, late]))) throw new Error('it lacks transactions of the old primary');
-      announce();
     },
   };
 }

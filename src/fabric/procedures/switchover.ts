@@ -7,6 +7,7 @@ import type { GroupRecord, ServerRecord } from '../store/store.js';
 import { type Applicant, byPreference, within } from './candidates.js';
 import { failoverSteps, repointAll } from './failover.js';
 import { changeGroup, refuseReplaced, requireGroup, requireServer, withServer } from './group-record.js';
+import { receiveAgain } from './lost-primary.js';
 import {
   CATCH_UP,
   commit,
@@ -208,7 +209,12 @@ async function failOverInstead(
   const failover = newPromotion(data.group, {
     ...{ kind: 'failover', old, automatic: true, mayReturn: true, believedDead },
   });
-  for (const step of failoverSteps) await step.run(failover, context);
+  try {
+    for (const step of failoverSteps) await step.run(failover, context);
+  } catch (error) {
+    await receiveAgain(failover, context);
+    throw error;
+  }
 }
 
 const endClients: Step<Promotion> = {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AdminError, type ReplicaStatus } from '../../../src/fabric/replication/replication.js';
 import { recordOf, uuidOf, WRITTEN } from '../../fakes/fake-node.js';
 import type { FakeServers } from '../../fakes/fake-servers.js';
@@ -104,18 +104,19 @@ test('the second choice does not wait for a first one that is gone', async () =>
   expect([from, node.opened]).toEqual([[], [[2, []]]]);
 });
 
-test('a spare that applies slowly and acknowledges nothing does not hinder a failover', {
-  timeout: 20_000,
-}, async () => {
+test('a spare that applies slowly and acknowledges nothing is hardly waited for', async () => {
+  let waits = 0;
   await node.start(WITH_SPARE, (server, { port }) => ({
     replicaStatus: () => having(server, port === 3 ? { retrieved: MORE } : {}),
     async waitForExecuted(gtids, timeout) {
+      if (port === 3) waits += timeout;
       if (port === 3) await sleep(timeout);
       return (await server.executed()) === gtids;
     },
     isIdle: async () => port !== 3,
   }));
   await node.reported();
+  expect(waits).toBeLessThan(1_000);
   expect(node.opened).toEqual([[2, []]]);
 });
 
@@ -184,3 +185,65 @@ test.each(['reported', 'restarted'])(
     expect(thrownAway).toBe('');
   },
 );
+
+test.each([true, false])(
+  'a first choice that cannot be opened, nor hand on what it alone has, is in the way when it has acknowledged: %s',
+  async acknowledges => {
+    servers.get(3).executed = MORE;
+    const answer = (port: number, code: string) => new AdminError(`h:${port}: no`, { host: 'h', port }, code, false);
+    await node.start(INACTIVE, (server, { port }) => ({
+      semiSync: async () => (acknowledges ? { role: 'secondary', active: false } : null),
+      async setSemiSync(role) {
+        if (port === 3 && role === 'primary') throw answer(3, 'ER_LOCK_WAIT_TIMEOUT');
+      },
+      async follow(source) {
+        await server.follow(source);
+        if (source.port === 3) throw answer(port, 'REPLICA_IO_ERROR');
+      },
+    }));
+    if (acknowledges) {
+      await expect(node.reported()).rejects.toThrow(
+        `it did not get ${uuidOf(1)}:11 from server ${uuidOf(3)}, h:2: no.`,
+      );
+      expect([servers.get(2).source?.port, servers.get(2).io]).toEqual([1, 'running']);
+    } else await node.reported();
+    expect(node.opened).toEqual(acknowledges ? [] : [[2, []]]);
+  },
+);
+
+describe('while the lost primary answers and is fenced', () => {
+  beforeEach(() => {
+    servers.get(1).up = true;
+  });
+
+  test('one that may not be a primary does not cut short the wait for one that may', async () => {
+    servers.get(3).executed = `${uuidOf(1)}:1-9`;
+    await node.start(INACTIVE, (_server, { port }) => ({
+      requirementIssues: async () => (port === 2 ? ['log_slave_updates is off'] : []),
+      async waitForExecuted() {
+        if (port === 3) await sleep(800);
+        servers.get(3).executed = WRITTEN;
+        return true;
+      },
+    }));
+    await node.reported();
+    expect((await node.stored()).primary).toBe(uuidOf(3));
+  });
+
+  test('nobody waits for a spare that has no more than that', async () => {
+    servers.get(3).executed = `${uuidOf(1)}:1-5`;
+    let waits = 0;
+    await node.start({ ...INACTIVE, servers: [recordOf(1, 3), recordOf(3, 1)] }, (server, { port }) => ({
+      ...ACKNOWLEDGES,
+      replicaStatus: () => having(server, { retrieved: WRITTEN }),
+      async waitForExecuted(_gtids, timeout) {
+        waits += timeout;
+        await sleep(timeout);
+        return port !== 3;
+      },
+      isIdle: async () => false,
+    }));
+    await node.reported().catch(() => {});
+    expect(waits).toBeLessThan(500);
+  });
+});

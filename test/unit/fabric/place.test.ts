@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AdminError } from '../../../src/fabric/replication/replication.js';
-import { uuidOf } from '../../fakes/fake-node.js';
+import { createFakeNode, uuidOf } from '../../fakes/fake-node.js';
 import { WatchedNode } from '../../fakes/watched-node.js';
 
 /** A server that refuses its place in the group is given it later: not never, and not at every look. */
@@ -95,4 +95,40 @@ describe('a secondary that is to follow a new primary', () => {
     await repointed(1, () => new AdminError('h:3 did not answer', { host: 'h', port: 3 }, 'ETIMEDOUT', true));
     await untilItFollows();
   });
+});
+
+test('a primary that restarted read-only is opened soon after what kept it from that is gone', {
+  timeout: 20_000,
+}, async () => {
+  Object.assign(node.servers.get(1), { readOnly: true, startedAt: Date.now() });
+  let full = true;
+  const { connect } = node.servers;
+  node.servers.connect = async (address, timeout) => {
+    if (address.port === 3 && full) throw new AdminError('Too many connections', address, 'ER_CON_COUNT_ERROR', false);
+    return connect(address, timeout);
+  };
+  await node.start();
+  await sleep(4_300); // time for several attempts
+  expect(node.servers.get(1).readOnly).toBe(true);
+  full = false;
+  await expect.poll(() => node.servers.get(1).readOnly, { timeout: 1_000 }).toBe(false);
+});
+
+test('a secondary that was to follow the new primary does so also when another node is started before', async () => {
+  let slow = true;
+  await node.start({}, (server, { port }) => ({
+    async follow(source) {
+      if (port === 3 && slow) throw new AdminError('h:3 did not answer', { host: 'h', port: 3 }, 'ETIMEDOUT', true);
+      await server.follow(source);
+    },
+  }));
+  node.servers.get(1).up = false;
+  await node.reported();
+  await node.stop();
+  slow = false;
+  node.servers.get(3).io = 'connecting';
+  const next = createFakeNode(node.store, node.servers).fabric;
+  await next.start();
+  await expect.poll(() => node.servers.get(3).source?.port, { timeout: 5_000 }).toBe(2);
+  await next.stop();
 });

@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ManagedServer } from '../../../src/fabric/replication/replication.js';
+import { recordOf, uuidOf, WRITTEN } from '../../fakes/fake-node.js';
+import type { FakeServers } from '../../fakes/fake-servers.js';
+import { WatchedNode } from '../../fakes/watched-node.js';
+
+/** A group without a primary, or whose successor applications have chosen already: nobody knows yet whose transactions are the right ones. */
+
+const NEW = { active: false, primary: null, primarySince: null, baseline: null };
+
+let node: WatchedNode;
+let servers: FakeServers;
+let followed: [number, number][];
+beforeEach(() => {
+  node = new WatchedNode();
+  servers = node.servers;
+  followed = [];
+});
+afterEach(() => node.stop());
+
+const noting = (server: ManagedServer, port: number): Partial<ManagedServer> => ({
+  follow(source) {
+    followed.push([port, source.port]);
+    return server.follow(source);
+  },
+});
+const promote = (n: number) => node.fabric.call('group.promote', 'g', uuidOf(n));
+
+describe('a server that an application uses is promoted as it is', () => {
+  test.each([
+    ['secondary', 2],
+    ['spare', 1],
+  ] as const)('beside a %s that has a transaction of its own', async (_kind, status) => {
+    servers.get(2).executed = `${WRITTEN},${uuidOf(2)}:1`;
+    const members = [recordOf(1, 2), recordOf(2, status), recordOf(3, 2)];
+    await node.start({ ...NEW, servers: members }, (server, { port }) => noting(server, port));
+    await promote(1);
+    expect(node.writable()).toEqual([1]);
+    expect(followed.filter(([port]) => port === 1)).toEqual([]);
+  });
+
+  test('beside one that may not be a primary, has one of its own, and acknowledges', async () => {
+    servers.get(2).executed = `${WRITTEN},${uuidOf(2)}:1`;
+    await node.start({ ...NEW, servers: [recordOf(1, 2), recordOf(2, 2), recordOf(3, 2)] }, (server, { port }) => ({
+      ...noting(server, port),
+      semiSync: async () => ({ role: 'secondary', active: false }),
+      requirementIssues: async () => (port === 2 ? ['log_slave_updates is off'] : []),
+    }));
+    await promote(1);
+    expect(node.writable()).toEqual([1]);
+  });
+
+  test('also when another one has more of a lost primary', async () => {
+    servers.get(1).up = false;
+    Object.assign(servers.get(2), { readOnly: false, source: null, executed: `${WRITTEN},${uuidOf(2)}:1-5` });
+    servers.get(3).executed = `${uuidOf(1)}:1-11`;
+    const members = [recordOf(1, 0), recordOf(2, 2), recordOf(3, 2)];
+    await node.start({ active: false, baseline: null, servers: members }, (server, { port }) => noting(server, port));
+    await promote(2);
+    expect(node.writable()).toEqual([2]);
+    expect(followed.filter(([port]) => port === 2)).toEqual([]);
+  });
+});
+
+test('the candidate does not get what a spare alone has', async () => {
+  servers.get(1).up = false;
+  servers.get(3).executed = `${WRITTEN},${uuidOf(3)}:1`;
+  await node.start({ ...NEW, servers: [recordOf(2, 2), recordOf(3, 1)] }, (server, { port }) => noting(server, port));
+  await node.fabric.call('group.promote', 'g');
+  expect(node.opened).toEqual([[2, []]]);
+  expect(followed.filter(([port]) => port === 2)).toEqual([]);
+});
+
+test('the others receive again when nobody could be promoted', async () => {
+  servers.get(2).executed = `${WRITTEN},${uuidOf(2)}:1`;
+  servers.get(3).executed = `${WRITTEN},${uuidOf(3)}:1`;
+  await node.start({ ...NEW, servers: [recordOf(2, 2), recordOf(3, 2)] });
+  await expect(node.fabric.call('group.promote', 'g')).rejects.toThrow('The servers have diverged');
+  expect([servers.get(2).io, servers.get(3).io]).toEqual(['running', 'running']);
+});
