@@ -36,9 +36,11 @@ interface Place {
 /** ms by which what is known of one start may vary: a server counts whole seconds, and its answer takes a moment. */
 const SAME_START = 1_100;
 
-/** ms until it is tried again to give a secondary its place, when the next look has failed at it, too; a primary is opened as soon as it can be. */
+/** ms until it is tried again to give a server its place, when the next look has failed at it, too. */
 const FIRST_PAUSE = 1_000;
 const LAST_PAUSE = 60_000;
+/** Meanwhile nobody takes writes. */
+const LAST_PRIMARY_PAUSE = 4_000;
 
 export function createCaretaker(uuid: string, prober: Prober, context: Context, runner: Runner): Caretaker {
   let place: Place | undefined;
@@ -66,8 +68,12 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
     const request = { group: group.id, server: uuid };
     const { error } = await runner.run(group.primary === uuid ? reopen(request) : reattach(request)).done;
     if (error === null) place = found;
-    else if (group.primary !== uuid)
-      failed = { ...found, again: performance.now() + (before?.pause ?? 0), pause: nextPause(before?.pause) };
+    else
+      failed = {
+        ...found,
+        again: performance.now() + (before?.pause ?? 0),
+        pause: pauseAfter(before?.pause, group.primary === uuid),
+      };
   }
 
   /** Whether the server's place is an operator's affair; seen in it, it is the node's from now on. */
@@ -117,8 +123,9 @@ export function createCaretaker(uuid: string, prober: Prober, context: Context, 
   };
 }
 
-function nextPause(pause: number | undefined): number {
-  return pause ? Math.min(pause * 2, LAST_PAUSE) : FIRST_PAUSE;
+/** ms until the attempt after the next one, which may be made at once. @param pause before the next one. */
+export function pauseAfter(pause: number | undefined, isPrimary: boolean): number {
+  return pause ? Math.min(pause * 2, isPrimary ? LAST_PRIMARY_PAUSE : LAST_PAUSE) : FIRST_PAUSE;
 }
 
 async function isOpen(server: ManagedServer): Promise<boolean> {

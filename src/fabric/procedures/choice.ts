@@ -51,10 +51,11 @@ function divergenceOf(valid: readonly Applicant[], { old, oldExecuted }: Promoti
 function savedElsewhere(
   { uuid, executed }: Applicant,
   { valid, donors, late }: Survey,
-  { old }: Promotion,
+  { old, inUse }: Promotion,
   { baseline }: GroupRecord,
 ): string | null {
-  const handedOn = [executed, ...[...valid, ...donors].map(other => other.executed)].join();
+  const others = inUse ? [] : [...valid, ...donors];
+  const handedOn = [executed, ...others.map(other => other.executed)].join();
   const missing = late
     .map(({ uuid: holder, executed: held }) => ({ holder, gtids: owed(held, handedOn, old, baseline) }))
     .filter(({ gtids }) => gtids !== '');
@@ -71,7 +72,9 @@ export function chooseAsked(asked: string, data: Promotion, group: GroupRecord, 
   if (!applicant) throw new CommandError('ServerError', excluded.get(uuid) ?? `Server (${uuid}) does not answer.`);
   const saved = savedElsewhere(applicant, found, data, group);
   if (saved !== null) throw new CommandError('ServerError', saved);
-  const lacking = group.baseline === null ? [] : lackedBy(applicant, valid);
+  // One in use goes on as it is, and does not get from spares what it lacks.
+  const spares = data.inUse ? found.donors : [];
+  const lacking = group.baseline === null ? [] : lackedBy(applicant, [...valid, ...spares]);
   if (lacking.length === 0) return [uuid];
   const held = lacking.map(other => `${other.gtids} of server (${other.uuid})`).join(', ');
   throw new CommandError('ServerError', `Server (${uuid}) lacks transactions that others have: ${held}.`);

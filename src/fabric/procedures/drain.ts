@@ -104,6 +104,8 @@ function isSoon(status: ReplicaStatus | null): boolean {
   return status?.sqlThread === 'running' && status.delay === 0;
 }
 
+/** As a secondary, or was about to be opened as the primary: both say that the group's semi-sync is on. */
 export async function acknowledges(server: ManagedServer): Promise<boolean> {
-  return (await server.semiSync())?.role === 'secondary';
+  const role = (await server.semiSync())?.role;
+  return role === 'secondary' || role === 'primary';
 }

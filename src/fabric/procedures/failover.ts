@@ -131,10 +131,12 @@ async function receiveFromDonors(server: ManagedServer, data: Promotion, context
     if (!(await answers.then(() => true, isAlive))) continue;
     const reason = await receive(missing, donor, server);
     if (reason === null) continue;
-    // As before: should the lost primary come back, it sends the rest.
-    await server.follow(requireServer(group, data.old)).catch(() => {});
     const sentence = `it did not get ${missing} from server ${uuid}, ${reason}`;
-    if (acknowledges) throw new Error(`${sentence}. To give that up, please, report that server as failed`);
+    if (acknowledges) {
+      // As before: should the lost primary come back, it sends the rest.
+      await server.follow(requireServer(group, data.old)).catch(() => {});
+      throw new Error(`${sentence}. To give that up, please, report that server as failed`);
+    }
     const lost = `the candidate of group ${group.id} goes on without what was acknowledged by nobody: ${sentence}`;
     decided(context, { group: group.id, server: uuid, event: 'candidate', level: 'warn', sentence: lost });
   }

@@ -63,8 +63,10 @@ export function mayBeBack(data: Promotion): boolean {
 export async function receiveAgain(data: Promotion, context: StepContext): Promise<void> {
   const group = await requireGroup(context, data.group);
   const old = data.old === null ? null : requireServer(group, data.old);
-  const waited = (status: ReplicaStatus, uuid: string) => (old ? follows(status, old) : data.paused?.includes(uuid));
-  const touched = ({ uuid, byHand }: ServerRecord) => !byHand || data.placed?.includes(uuid);
+  const waited = (status: ReplicaStatus, uuid: string) =>
+    data.paused?.includes(uuid) || (old !== null && follows(status, old));
+  const touched = ({ uuid, byHand }: ServerRecord) =>
+    !byHand || data.placed?.includes(uuid) || data.paused?.includes(uuid);
   const secondaries = group.servers.filter(
     server => server.uuid !== data.old && server.status !== STATUS_FAULTY && touched(server),
   );
@@ -77,5 +79,5 @@ export async function receiveAgain(data: Promotion, context: StepContext): Promi
   );
 }
 
-const follows = ({ source }: ReplicaStatus, { host, port }: ServerRecord) =>
-  source.host === host && source.port === port;
+const follows = ({ source, sourceUuid }: ReplicaStatus, { uuid, host, port }: ServerRecord) =>
+  sourceUuid.toLowerCase() === uuid.toLowerCase() || (source.host === host && source.port === port);

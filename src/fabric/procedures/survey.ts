@@ -72,14 +72,17 @@ async function examine(
   context: StepContext,
 ): Promise<Donor> {
   const server = await meet(record, data, group, context);
+  const isAsked = record.uuid === askedIn(group, data);
   try {
     const issues = await server.requirementIssues();
     if (isCandidate && issues.length === 0 && data.oldExecuted !== null)
-      await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout));
+      await rush.join(timeout => receiveAll(server, data.oldExecuted ?? '', timeout), isAsked);
     const onStop = () => {
       data.paused = [...(data.paused ?? []), record.uuid];
     };
-    await drain(server, { isCandidate, through: rush.through, onStop });
+    // Nobody else takes over from one that is named: it is waited for.
+    const through = isAsked ? [] : rush.through;
+    await drain(server, { isCandidate, through, onStop });
     if (issues.length > 0) throw new Error(issues.join('; '));
     const donor = await valid(record, server, data, group);
     if (isCandidate) rush.announce(donor.executed);
@@ -179,7 +182,7 @@ interface Rush {
   /** What each has applied that is through, and the lost primary where that is known. */
   readonly through: string[];
   announce(executed: string): void;
-  join(wait: (timeout: number) => Promise<boolean>): Promise<void>;
+  join(wait: (timeout: number) => Promise<boolean>, isAsked: boolean): Promise<void>;
 }
 
 const GRACE = 500;
@@ -196,11 +199,12 @@ function createRush(): Rush {
       through.push(executed);
       one();
     },
-    async join(wait) {
+    async join(wait, isAsked) {
       const own = wait(CATCH_UP);
       own.catch(() => {});
       const late = first.then(() => new Promise<false>(resolve => setTimeout(() => resolve(false), GRACE)));
-      if (!(await Promise.race([own, late]))) throw new Error('it lacks transactions of the old primary');
+      if (!(await (isAsked ? own : Promise.race([own, late]))))
+        throw new Error('it lacks transactions of the old primary');
     },
   };
 }

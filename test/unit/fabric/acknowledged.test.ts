@@ -247,3 +247,82 @@ describe('while the lost primary answers and is fenced', () => {
     expect(waits).toBeLessThan(500);
   });
 });
+
+test('what a first choice has acknowledged that was half opened is not given up by the second attempt either', async () => {
+  servers.get(3).executed = MORE;
+  const roles: Record<number, 'primary' | 'secondary'> = {};
+  const no = (port: number, code: string) => new AdminError(`h:${port}: no`, { host: 'h', port }, code, false);
+  await node.start(INACTIVE, (server, { port }) => ({
+    semiSync: async () => ({ role: roles[port] ?? 'secondary', active: false }),
+    async setSemiSync(role) {
+      roles[port] = role;
+    },
+    unfence: () => (port === 3 ? Promise.reject(no(3, 'ER_LOCK_WAIT_TIMEOUT')) : server.unfence()),
+    async follow(source) {
+      await server.follow(source);
+      if (source.port === 3) throw no(port, 'REPLICA_IO_ERROR');
+    },
+  }));
+  for (let attempt = 0; attempt < 2; attempt += 1) await expect(node.reported()).rejects.toThrow('it did not get');
+  expect(node.opened).toEqual([]);
+});
+
+test('a candidate that goes on without what a spare does not hand on does not wait for the lost primary', async () => {
+  servers.get(3).executed = MORE;
+  const from: number[] = [];
+  await node.start(WITH_SPARE, (server, { port }) => ({
+    async follow(source) {
+      if (port === 2) from.push(source.port);
+      await server.follow(source);
+      if (source.port === 3) throw new AdminError('no', { host: 'h', port }, 'REPLICA_IO_ERROR', false);
+    },
+  }));
+  await node.reported();
+  expect([from, node.opened]).toEqual([[3], [[2, []]]]);
+});
+
+describe('a server that is named', () => {
+  const LOST = recordOf(1, 0);
+  const promote = () => node.fabric.call('group.promote', 'g', uuidOf(2));
+
+  test.each([1, 2] as const)(
+    'and in use is not promoted past what another one (status %i) has acknowledged',
+    async status => {
+      servers.get(2).readOnly = false;
+      servers.get(3).executed = MORE;
+      await node.start({ ...INACTIVE, servers: [LOST, recordOf(2, 2), recordOf(3, status)] }, () => ACKNOWLEDGES);
+      await expect(promote()).rejects.toThrow(`${uuidOf(1)}:11`);
+    },
+  );
+
+  test('is waited for though another one has applied more', async () => {
+    servers.get(3).executed = MORE;
+    let waits = 0;
+    await node.start({ ...INACTIVE, servers: [LOST, recordOf(2, 2), recordOf(3, 2)] }, (server, { port }) => ({
+      replicaStatus: () => having(server, { retrieved: MORE }),
+      async waitForExecuted() {
+        if (port !== 2) return true;
+        waits += 1;
+        if (waits === 5) servers.get(2).executed = MORE;
+        return waits >= 5;
+      },
+      isIdle: async () => port !== 2,
+    }));
+    await promote();
+    expect(node.writable()).toEqual([2]);
+  });
+
+  test('is waited for also while the lost primary answers', { timeout: 10_000 }, async () => {
+    servers.get(1).up = true;
+    servers.get(2).executed = `${uuidOf(1)}:1-9`;
+    await node.start({ ...INACTIVE, servers: [LOST, recordOf(2, 2), recordOf(3, 2)] }, (_server, { port }) => ({
+      async waitForExecuted() {
+        if (port === 2) await sleep(900);
+        servers.get(2).executed = WRITTEN;
+        return true;
+      },
+    }));
+    await promote();
+    expect(node.writable()).toEqual([2]);
+  });
+});

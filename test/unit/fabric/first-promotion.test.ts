@@ -71,10 +71,29 @@ test('the candidate does not get what a spare alone has', async () => {
   expect(followed.filter(([port]) => port === 2)).toEqual([]);
 });
 
-test('the others receive again when nobody could be promoted', async () => {
-  servers.get(2).executed = `${WRITTEN},${uuidOf(2)}:1`;
-  servers.get(3).executed = `${WRITTEN},${uuidOf(3)}:1`;
-  await node.start({ ...NEW, servers: [recordOf(2, 2), recordOf(3, 2)] });
-  await expect(node.fabric.call('group.promote', 'g')).rejects.toThrow('The servers have diverged');
-  expect([servers.get(2).io, servers.get(3).io]).toEqual(['running', 'running']);
+describe('the others receive again when nobody could be promoted', () => {
+  beforeEach(() => {
+    for (const port of [2, 3]) servers.get(port).executed = `${WRITTEN},${uuidOf(port)}:1`;
+  });
+  const receivers = () => [2, 3].map(port => servers.get(port).io);
+
+  test.each([
+    ['in a new group', NEW, false],
+    ['after update_only has added them', NEW, true],
+    ['after a primary was lost', { ...NEW, primary: uuidOf(1) }, true],
+  ])('%s', async (_when, group, byHand) => {
+    servers.get(1).up = false;
+    const members = [recordOf(2, 2, { byHand }), recordOf(3, 2, { byHand })];
+    await node.start({ ...group, servers: group.primary ? [recordOf(1, 0), ...members] : members });
+    await expect(node.fabric.call('group.promote', 'g')).rejects.toThrow('The servers have diverged');
+    expect(receivers()).toEqual(['running', 'running']);
+  });
+
+  test('when they follow the primary by another address', async () => {
+    servers.get(1).up = false;
+    for (const port of [2, 3]) servers.get(port).source = { host: 'internal', port: 1 };
+    await node.start({ active: false });
+    await expect(node.reported()).rejects.toThrow('errant');
+    expect(receivers()).toEqual(['running', 'running']);
+  });
 });

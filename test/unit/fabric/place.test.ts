@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { pauseAfter } from '../../../src/fabric/caretaker.js';
 import { AdminError } from '../../../src/fabric/replication/replication.js';
 import { createFakeNode, uuidOf } from '../../fakes/fake-node.js';
 import { WatchedNode } from '../../fakes/watched-node.js';
@@ -108,10 +109,19 @@ test('a primary that restarted read-only is opened soon after what kept it from 
     return connect(address, timeout);
   };
   await node.start();
-  await sleep(4_300); // time for several attempts
+  await sleep(1_500); // time for several attempts
   expect(node.servers.get(1).readOnly).toBe(true);
   full = false;
-  await expect.poll(() => node.servers.get(1).readOnly, { timeout: 1_000 }).toBe(false);
+  await expect.poll(() => node.servers.get(1).readOnly, { timeout: 5_000 }).toBe(false);
+});
+
+test.each([
+  [false, [1, 2, 4, 8, 16, 32, 60, 60]],
+  [true, [1, 2, 4, 4, 4, 4, 4, 4]],
+])('it is tried less and less often, but often enough for a primary: %s', (isPrimary, seconds) => {
+  const pauses: number[] = [];
+  for (const _ of seconds) pauses.push(pauseAfter(pauses.at(-1), isPrimary));
+  expect(pauses).toEqual(seconds.map(each => each * 1_000));
 });
 
 test('a secondary that was to follow the new primary does so also when another node is started before', async () => {
