@@ -73,7 +73,7 @@ export function chooseAsked(asked: string, data: Promotion, group: GroupRecord, 
   const saved = savedElsewhere(applicant, found, data, group);
   if (saved !== null) throw new CommandError('ServerError', saved);
   // One in use goes on as it is, and does not get from spares what it lacks.
-  const spares = data.inUse ? found.donors : [];
+  const spares = data.inUse && data.old !== null ? found.donors : [];
   const lacking = group.baseline === null ? [] : lackedBy(applicant, [...valid, ...spares]);
   if (lacking.length === 0) return [uuid];
   const held = lacking.map(other => `${other.gtids} of server (${other.uuid})`).join(', ');

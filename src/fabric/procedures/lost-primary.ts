@@ -74,7 +74,11 @@ export async function receiveAgain(data: Promotion, context: StepContext): Promi
     secondaries.map(async server => {
       const replica = await context.sessions.to(server, shortPatience(context));
       const status = await replica.replicaStatus();
-      if (status?.ioThread === 'stopped' && waited(status, server.uuid)) await replica.startReceiving();
+      if (status?.ioThread !== 'stopped' || !waited(status, server.uuid)) return;
+      await replica.startReceiving();
+      // A candidate that could not be opened has stopped both.
+      const mayApply = data.order.includes(server.uuid) && status.sqlErrno === 0;
+      if (mayApply && status.sqlThread === 'stopped') await replica.startApplying();
     }),
   );
 }

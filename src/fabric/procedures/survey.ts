@@ -44,7 +44,17 @@ export async function survey(data: Promotion, group: GroupRecord, context: StepC
     else if (answer.reason instanceof Unfenced) throw answer.reason;
     else exclude(server, isCandidate(server), answer.reason, found);
   }
+  if (data.inUse) await askAgain(found.valid, asked, group, context);
   return { ...found, donors };
+}
+
+/** One in use has written more meanwhile, which the others have from it. */
+async function askAgain(valid: Donor[], asked: string | null, group: GroupRecord, context: StepContext): Promise<void> {
+  const index = valid.findIndex(({ uuid }) => uuid === asked);
+  const donor = valid[index];
+  if (!donor) return;
+  const server = await context.sessions.to(requireServer(group, donor.uuid), shortPatience(context));
+  valid[index] = { ...donor, executed: await server.executed() };
 }
 
 function exclude(

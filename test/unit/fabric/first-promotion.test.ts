@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ManagedServer } from '../../../src/fabric/replication/replication.js';
 import { recordOf, uuidOf, WRITTEN } from '../../fakes/fake-node.js';
 import type { FakeServers } from '../../fakes/fake-servers.js';
-import { WatchedNode } from '../../fakes/watched-node.js';
+import { having, WatchedNode } from '../../fakes/watched-node.js';
 
 /** A group without a primary, or whose successor applications have chosen already: nobody knows yet whose transactions are the right ones. */
 
@@ -62,6 +63,44 @@ describe('a server that an application uses is promoted as it is', () => {
   });
 });
 
+test.each([
+  ['in use', false],
+  ['not in use', true],
+])(
+  'after group.demote a server that is %s is promoted beside a spare with a transaction of its own',
+  async (_what, readOnly) => {
+    servers.get(1).readOnly = readOnly;
+    servers.get(3).executed = `${WRITTEN},${uuidOf(3)}:1`;
+    const members = [recordOf(1, 2), recordOf(2, 2), recordOf(3, 1)];
+    await node.start({ ...NEW, baseline: WRITTEN, servers: members });
+    await promote(1);
+    expect(node.writable()).toEqual([1]);
+  },
+);
+
+test('a server that is in use has all that others have received from it meanwhile', async () => {
+  let written = 10;
+  const ofOne = () => `${uuidOf(1)}:1-${written}`;
+  await node.start({ ...NEW, servers: [recordOf(1, 2), recordOf(2, 2), recordOf(3, 2)] }, (server, { port }) => ({
+    semiSync: async () => ({ role: 'secondary', active: true }),
+    async executed() {
+      if (port !== 1) return WRITTEN;
+      written += 1;
+      return ofOne();
+    },
+    async stopReceiving() {
+      await sleep(50);
+      await server.stopReceiving();
+    },
+    async replicaStatus() {
+      written += 1;
+      return having(server, port === 3 ? { retrieved: ofOne(), delay: 3_600 } : {});
+    },
+  }));
+  await promote(1);
+  expect(node.writable()).toEqual([1]);
+});
+
 test('the candidate does not get what a spare alone has', async () => {
   servers.get(1).up = false;
   servers.get(3).executed = `${WRITTEN},${uuidOf(3)}:1`;
@@ -96,4 +135,17 @@ describe('the others receive again when nobody could be promoted', () => {
     await expect(node.reported()).rejects.toThrow('errant');
     expect(receivers()).toEqual(['running', 'running']);
   });
+});
+
+test('a candidate that could not be opened replicates again', async () => {
+  servers.get(1).up = false;
+  await node.start({ active: false, servers: [recordOf(1, 3), recordOf(2, 2)] }, (server, { port }) => ({
+    async forgetSource() {
+      if (port !== 2) return server.forgetSource();
+      await server.stopReplication();
+      throw new Error('no privilege');
+    },
+  }));
+  await expect(node.reported()).rejects.toThrow('no privilege');
+  expect([servers.get(2).io, servers.get(2).sql]).toEqual(['running', 'running']);
 });
