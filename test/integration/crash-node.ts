@@ -101,6 +101,8 @@ let awaited: string | undefined;
 function ended(run: RunRecord): void {
   if (run.procedure !== awaited) return;
   awaited = undefined;
+  // What failed is tried again: that must not kill a node that is looked at by then.
+  if (run.error !== null) plan = { ...plan, crashAt: undefined };
   answer({ error: run.error });
 }
 
