@@ -99,20 +99,31 @@ test('a second node on the same store ends, and leaves the procedures of the fir
   await nodeOn(sqlite()).start();
 });
 
-test('a node whose store was taken by another one ends at once, says why, and leaves its procedure to that', async () => {
-  const store = createMemoryStore();
-  await store.createGroup(trioRecord({ active: false }));
-  let lose = (_error: Error) => {};
+/** The store of a node that loses it when it is told to. */
+function losable(store: Store): { claimed: Store; lose(error: Error): void } {
+  let tell = (_error: Error) => {};
   const claimed: Store = {
     ...store,
     async claim(lost) {
-      lose = lost;
+      tell = lost;
     },
   };
+  return { claimed, lose: error => tell(error) };
+}
+
+function arrival(): { arrived: Promise<void>; arrive(): void } {
   let arrive = () => {};
   const arrived = new Promise<void>(resolve => {
     arrive = resolve;
   });
+  return { arrived, arrive: () => arrive() };
+}
+
+test('a node whose store was taken by another one ends at once, says why, and leaves its procedure to that', async () => {
+  const store = createMemoryStore();
+  await store.createGroup(trioRecord({ active: false }));
+  const { claimed, lose } = losable(store);
+  const { arrived, arrive } = arrival();
   const frozen: Replication = {
     connect(address, timeout) {
       arrive();
@@ -140,13 +151,7 @@ test('a node whose store was taken by another one ends at once, says why, and le
 test('a node that loses its store while it stops leaves its procedures at once', async () => {
   const store = createMemoryStore();
   await store.createGroup(trioRecord({ active: false }));
-  let lose = (_error: Error) => {};
-  const claimed: Store = {
-    ...store,
-    async claim(lost) {
-      lose = lost;
-    },
-  };
+  const { claimed, lose } = losable(store);
   const frozen: Replication = { connect: () => new Promise(() => {}) };
   const node = nodeOn(claimed, frozen);
   await node.start();
@@ -185,17 +190,8 @@ test('a node that loses its store while it ends what was left unfinished does no
   servers.get(1).readOnly = true;
   const { name, data } = reopen({ group: 'g', server: uuidOf(1) });
   await store.saveRun({ ...unfinished, procedure: name, group: 'g', data: JSON.stringify(data) });
-  let lose = (_error: Error) => {};
-  const claimed: Store = {
-    ...store,
-    async claim(lost) {
-      lose = lost;
-    },
-  };
-  let arrive = () => {};
-  const arrived = new Promise<void>(resolve => {
-    arrive = resolve;
-  });
+  const { claimed, lose } = losable(store);
+  const { arrived, arrive } = arrival();
   const slow: Replication = {
     async connect(address, timeout) {
       arrive();
