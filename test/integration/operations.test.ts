@@ -288,6 +288,11 @@ describe.each(['9.7', '5.6'])('operations on MySQL %s', version => {
     expect(sentences.join('\n')).toMatch(/came back but does not follow the primary: Server \(.*\) was emptied/);
     expect((await row(second))?.status).toBe('FAULTY');
     expect((await row(first))?.status).toBe('PRIMARY');
+    // A fence ends all clients of its server, the next test's, too.
+    for (const server of [second, third]) {
+      const uuid = await uuidOf(server);
+      await until(async () => sentences.some(each => each.includes(uuid) && each.includes('came back and is fenced')));
+    }
   });
 
   test('manage.stop stops it: the call is answered, and a procedure under way ends', async () => {

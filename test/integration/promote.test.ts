@@ -127,6 +127,11 @@ describe.each(['9.7', '5.6'])('switchover on MySQL %s', version => {
     expect(await source(second)).toBe(first.port);
 
     await first.query('SET GLOBAL read_only = ON');
+    const [written] = await first.query('SELECT @@GLOBAL.gtid_executed AS gtids');
+    await until(async () => {
+      const [row] = await second.query('SELECT GTID_SUBSET(?, @@GLOBAL.gtid_executed) AS has', [written?.gtids]);
+      return row?.has === 1;
+    });
     for (const statement of [`STOP ${word}`, `RESET ${word} ALL`, 'SET GLOBAL read_only = OFF'])
       await second.query(statement);
     await until(async () => !(await ha.record(second)).byHand);
